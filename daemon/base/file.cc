@@ -1,0 +1,165 @@
+#include "daemon/base/file.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
+#include "daemon/base/ids.h"
+#include "daemon/base/status_macros.h"
+
+namespace vx {
+namespace {
+
+using DirHandle = std::unique_ptr<DIR, int (*)(DIR*)>;
+
+std::string ParentOf(const std::string& path) {
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+absl::Status WriteAll(int fd, absl::string_view content, const std::string& path) {
+  while (!content.empty()) {
+    ssize_t n = write(fd, content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError(errno, absl::StrCat("write ", path));
+    content.remove_prefix(n);
+  }
+  return absl::OkStatus();
+}
+
+// Removes what is in the folder `fd` (which it owns) as long as it is on `device`.
+absl::Status EmptyDir(UniqueFd fd, dev_t device, const std::string& path) {
+  DirHandle dir(fdopendir(fd.get()), closedir);
+  if (!dir) return ErrnoError(errno, absl::StrCat("open ", path));
+  int dir_fd = fd.release();
+  while (dirent* entry = readdir(dir.get())) {
+    absl::string_view name = entry->d_name;
+    if (name == "." || name == "..") continue;
+    if (unlinkat(dir_fd, entry->d_name, 0) == 0 || errno == ENOENT) continue;
+    if (errno != EISDIR && errno != EPERM) {
+      return ErrnoError(errno, absl::StrCat("remove ", path, "/", name));
+    }
+    UniqueFd child(openat(dir_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!child.valid()) return ErrnoError(errno, absl::StrCat("open ", path, "/", name));
+    struct stat st;
+    if (fstat(child.get(), &st) < 0) return ErrnoError(errno, absl::StrCat("stat ", path));
+    if (st.st_dev != device) {
+      return Error(absl::StatusCode::kFailedPrecondition, "MOUNT_IN_THE_WAY",
+                   absl::StrCat(path, "/", name, " is a mount and is not removed"),
+                   "unmount it first");
+    }
+    VX_RETURN_IF_ERROR(EmptyDir(std::move(child), device, absl::StrCat(path, "/", name)));
+    if (unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
+      return ErrnoError(errno, absl::StrCat("rmdir ", path, "/", name));
+    }
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<UniqueFd> OpenFile(const std::string& path, int flags, mode_t mode) {
+  UniqueFd fd(open(path.c_str(), flags | O_CLOEXEC, mode));
+  if (!fd.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
+  return fd;
+}
+
+absl::StatusOr<std::string> ReadFile(const std::string& path) {
+  VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(path, O_RDONLY));
+  std::string content;
+  char buffer[16384];
+  while (true) {
+    ssize_t n = read(fd.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError(errno, absl::StrCat("read ", path));
+    if (n == 0) return content;
+    content.append(buffer, n);
+  }
+}
+
+absl::Status WriteToFile(const std::string& path, absl::string_view content) {
+  VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(path, O_WRONLY));
+  if (write(fd.get(), content.data(), content.size()) < 0) {
+    return ErrnoError(errno, absl::StrCat("write \"", content, "\" to ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status WriteFileAtomic(const std::string& path, absl::string_view content, mode_t mode,
+                             Durability durability) {
+  std::string temporary = absl::StrCat(path, ".tmp-", RandomHex(8));
+  auto remove = absl::MakeCleanup([&] { unlink(temporary.c_str()); });
+  VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
+  VX_RETURN_IF_ERROR(WriteAll(fd.get(), content, temporary));
+  if (durability == Durability::kDurable && fsync(fd.get()) < 0) {
+    return ErrnoError(errno, absl::StrCat("fsync ", temporary));
+  }
+  if (rename(temporary.c_str(), path.c_str()) < 0) {
+    return ErrnoError(errno, absl::StrCat("rename to ", path));
+  }
+  std::move(remove).Cancel();
+  return durability == Durability::kDurable ? SyncDir(ParentOf(path)) : absl::OkStatus();
+}
+
+absl::Status MakeDirs(const std::string& path, mode_t mode) {
+  if (mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return absl::OkStatus();
+  if (errno != ENOENT || path.empty() || path == "/") {
+    return ErrnoError(errno, absl::StrCat("mkdir ", path));
+  }
+  VX_RETURN_IF_ERROR(MakeDirs(ParentOf(path), mode));
+  if (mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return absl::OkStatus();
+  return ErrnoError(errno, absl::StrCat("mkdir ", path));
+}
+
+absl::Status RemoveTree(const std::string& path) {
+  if (unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
+  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid()) {
+    return errno == ENOENT ? absl::OkStatus() : ErrnoError(errno, absl::StrCat("open ", path));
+  }
+  struct stat st;
+  if (fstat(fd.get(), &st) < 0) return ErrnoError(errno, absl::StrCat("stat ", path));
+  VX_RETURN_IF_ERROR(EmptyDir(std::move(fd), st.st_dev, path));
+  if (rmdir(path.c_str()) < 0 && errno != ENOENT) {
+    return ErrnoError(errno, absl::StrCat("rmdir ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path) {
+  DirHandle dir(opendir(path.c_str()), closedir);
+  if (!dir) return ErrnoError(errno, absl::StrCat("open ", path));
+  std::vector<std::string> names;
+  while (dirent* entry = readdir(dir.get())) {
+    std::string name = entry->d_name;
+    if (name != "." && name != "..") names.push_back(std::move(name));
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+bool PathExists(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+absl::Status SyncDir(const std::string& path) {
+  VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(path, O_RDONLY | O_DIRECTORY));
+  if (fsync(fd.get()) < 0) return ErrnoError(errno, absl::StrCat("fsync ", path));
+  return absl::OkStatus();
+}
+
+std::string ExecutableDir() {
+  char path[4096];
+  ssize_t n = readlink("/proc/self/exe", path, sizeof path);
+  if (n <= 0) return ".";
+  return ParentOf(std::string(path, n));
+}
+
+}  // namespace vx

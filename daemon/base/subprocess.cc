@@ -1,0 +1,175 @@
+#include "daemon/base/subprocess.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "daemon/base/error.h"
+#include "daemon/base/pidfd.h"
+#include "daemon/base/status_macros.h"
+#include "daemon/base/unique_fd.h"
+
+namespace vx {
+namespace {
+
+constexpr size_t kMaxOutput = 4 << 20;
+
+std::vector<char*> Pointers(const std::vector<std::string>& strings) {
+  std::vector<char*> pointers;
+  for (const std::string& s : strings) pointers.push_back(const_cast<char*>(s.c_str()));
+  pointers.push_back(nullptr);
+  return pointers;
+}
+
+// The C structures of posix_spawn, freed with it.
+class SpawnSetup {
+ public:
+  SpawnSetup() {
+    posix_spawn_file_actions_init(&actions_);
+    posix_spawnattr_init(&attributes_);
+  }
+  ~SpawnSetup() {
+    posix_spawn_file_actions_destroy(&actions_);
+    posix_spawnattr_destroy(&attributes_);
+  }
+  SpawnSetup(const SpawnSetup&) = delete;
+
+  void MapFds(const std::vector<FdMapping>& fds) {
+    for (int target : {0, 1, 2}) {
+      bool mapped = std::any_of(fds.begin(), fds.end(), [&](auto& m) { return m.to == target; });
+      if (!mapped) posix_spawn_file_actions_addopen(&actions_, target, "/dev/null", O_RDWR, 0);
+    }
+    for (const FdMapping& m : fds) posix_spawn_file_actions_adddup2(&actions_, m.from, m.to);
+  }
+
+  void ResetSignals(bool new_session) {
+    sigset_t all, none;
+    sigfillset(&all);
+    sigemptyset(&none);
+    posix_spawnattr_setsigdefault(&attributes_, &all);
+    posix_spawnattr_setsigmask(&attributes_, &none);
+    short flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
+    if (new_session) flags |= POSIX_SPAWN_SETSID;
+    posix_spawnattr_setflags(&attributes_, flags);
+  }
+
+  posix_spawn_file_actions_t* actions() { return &actions_; }
+  posix_spawnattr_t* attributes() { return &attributes_; }
+
+ private:
+  posix_spawn_file_actions_t actions_;
+  posix_spawnattr_t attributes_;
+};
+
+void AppendBounded(std::string& out, const char* data, size_t n) {
+  out.append(data, std::min(n, kMaxOutput - std::min(kMaxOutput, out.size())));
+}
+
+// Reads both pipes until both end; false when the deadline comes first.
+bool Drain(int out_fd, int err_fd, CommandResult& result, absl::Time deadline) {
+  pollfd fds[2] = {{out_fd, POLLIN, 0}, {err_fd, POLLIN, 0}};
+  std::string* sinks[2] = {&result.out, &result.err};
+  char buffer[16384];
+  while (fds[0].fd >= 0 || fds[1].fd >= 0) {
+    const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
+    if (left <= 0) return false;
+    if (poll(fds, 2, static_cast<int>(std::min<int64_t>(left, 1 << 30))) <= 0) continue;
+    for (int i = 0; i < 2; ++i) {
+      if (fds[i].fd < 0 || fds[i].revents == 0) continue;
+      ssize_t n = read(fds[i].fd, buffer, sizeof buffer);
+      if (n > 0) AppendBounded(*sinks[i], buffer, n);
+      if (n == 0 || (n < 0 && errno != EINTR)) fds[i].fd = -1;
+    }
+  }
+  return true;
+}
+
+int ReapExitCode(pid_t pid) {
+  int status = 0;
+  while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+std::string LastLine(absl::string_view text) {
+  text = absl::StripAsciiWhitespace(text);
+  size_t newline = text.rfind('\n');
+  return std::string(newline == absl::string_view::npos ? text : text.substr(newline + 1));
+}
+
+}  // namespace
+
+absl::StatusOr<pid_t> Spawn(const SpawnOptions& options) {
+  SpawnSetup setup;
+  // A source below a target would be overwritten before its turn: move all
+  // sources out of the way first.
+  std::vector<UniqueFd> moved;
+  std::vector<FdMapping> fds;
+  for (const FdMapping& m : options.fds) {
+    moved.emplace_back(fcntl(m.from, F_DUPFD_CLOEXEC, 64));
+    if (!moved.back().valid()) return ErrnoError(errno, "duplicate a descriptor");
+    fds.push_back({moved.back().get(), m.to});
+  }
+  setup.MapFds(fds);
+  setup.ResetSignals(options.new_session);
+  std::vector<char*> argv = Pointers(options.argv);
+  std::vector<char*> env = Pointers(options.env);
+  pid_t pid = 0;
+  int error = posix_spawnp(&pid, argv[0], setup.actions(), setup.attributes(), argv.data(),
+                           options.env.empty() ? environ : env.data());
+  if (error != 0) return ErrnoError(error, absl::StrCat("run ", options.argv[0]));
+  return pid;
+}
+
+absl::StatusOr<CommandResult> RunCommand(std::vector<std::string> argv, absl::Duration timeout) {
+  int out[2], err[2];
+  if (pipe2(out, O_CLOEXEC) < 0) return ErrnoError(errno, "pipe");
+  UniqueFd out_read(out[0]), out_write(out[1]);
+  if (pipe2(err, O_CLOEXEC) < 0) return ErrnoError(errno, "pipe");
+  UniqueFd err_read(err[0]), err_write(err[1]);
+  const absl::Time deadline = absl::Now() + timeout;
+  const std::string program = argv[0];
+  VX_ASSIGN_OR_RETURN(pid_t pid, Spawn({.argv = std::move(argv),
+                                        .fds = {{out_write.get(), 1}, {err_write.get(), 2}}}));
+  out_write.reset();
+  err_write.reset();
+  CommandResult result;
+  const bool finished = Drain(out_read.get(), err_read.get(), result, deadline);
+  if (!finished) kill(pid, SIGKILL);
+  result.exit_code = ReapExitCode(pid);
+  if (!finished) {
+    return absl::DeadlineExceededError(
+        absl::StrCat(program, " did not end within ", absl::FormatDuration(timeout)));
+  }
+  return result;
+}
+
+absl::StatusOr<std::string> RunCommandOk(std::vector<std::string> argv, absl::Duration timeout) {
+  const std::string program = argv[0];
+  VX_ASSIGN_OR_RETURN(CommandResult result, RunCommand(std::move(argv), timeout));
+  if (result.exit_code == 0) return std::move(result.out);
+  return Error(absl::StatusCode::kInternal, "COMMAND_FAILED",
+               absl::StrCat(program, " failed (", result.exit_code, "): ", LastLine(result.err)));
+}
+
+std::string FindProgram(const std::string& name) {
+  const char* path = getenv("PATH");
+  for (absl::string_view dir : absl::StrSplit(path == nullptr ? "/usr/sbin:/usr/bin" : path, ':')) {
+    std::string candidate = absl::StrCat(dir, "/", name);
+    if (access(candidate.c_str(), X_OK) == 0) return candidate;
+  }
+  return "";
+}
+
+}  // namespace vx

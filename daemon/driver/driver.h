@@ -1,0 +1,274 @@
+// The driver contract: what vxd asks of the plugin that runs one kind of
+// workload. Contract version 1. Every driver passes tests/contract.
+//
+// The life of one workload, and which calls are allowed when:
+//
+//   Prepare ──► Create ──► Start ──► (runs) ──► Stop | Kill | ends by itself
+//      │           ▲                                   │
+//      │           └────────── Delete ◄────────────────┘
+//      └──► Release            (the run is gone; the writable layer stays)
+//
+//   Prepare   makes what survives a stop: the writable root and the bundle.
+//   Create    makes one run: namespaces or a domain, the shim; nothing of the
+//             workload's runs yet. The network is plugged into the endpoint it
+//             returns.
+//   Start     runs the command.
+//   Delete    removes the run, ended or not, with its endpoint and exit record.
+//   Release   removes all the rest, and first the run if there is one.
+//
+// Names: everything that a driver makes on the host is named by the workload's
+// uid and, where it is global to the host, by the instance id, so that an undo
+// or a sweep needs no memory of what was done.
+//
+// Threads: all methods are called from a pool of worker threads and may block.
+// Calls for one uid never overlap; calls for several uids do. Observers are
+// called from any thread of the driver's and must not call back into it.
+//
+// Failure: a method that returns an error has removed what it made, unless it
+// says otherwise. After a crash of vxd in the middle of any method, Delete (and
+// Release, if Prepare was the one) puts things right.
+//
+// Crash safety: what runs goes on when vxd dies. A new driver object over the
+// same directories finds it again by List.
+//
+// Errors: absl::Status made by base/error.h, with a stable reason. No exception
+// crosses this boundary.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "daemon/base/error.h"
+#include "daemon/base/unique_fd.h"
+#include "vx/v1/image.pb.h"
+#include "vx/v1/system_service.pb.h"
+#include "vx/v1/workload.pb.h"
+
+namespace vx::driver {
+
+inline constexpr int kContractVersion = 1;
+
+// What vxd gives a driver when it loads it. All paths are absolute.
+struct Environment {
+  // 8 hex digits; part of every host-global name.
+  std::string instance_id;
+  // The driver's own folders, mode 0700, there already. `state_dir` survives a
+  // reboot; `runtime_dir` need not, and is short enough for socket paths.
+  std::string state_dir;
+  std::string runtime_dir;
+  // Where vx-shim, vx-runtime and vx-agent are.
+  std::string bin_dir;
+  // The daemon's configuration, keys as in vxd.toml ("vm.uri").
+  std::map<std::string, std::string> options;
+
+  // The value of `key`, or `fallback` where it is not set or empty.
+  std::string Option(const std::string& key, const std::string& fallback = "") const;
+};
+
+// In which form a driver wants an image.
+enum class BaseForm {
+  kLayers,  // one folder a layer, as unpacked; whiteouts in overlayfs's form
+  kDisk,    // one raw ext4 filesystem
+};
+
+// An image on disk: immutable, shared, and kept for as long as the workload
+// exists.
+struct Base {
+  // Digest of the image's manifest.
+  std::string digest;
+  // Absolute paths, bottom first; for kLayers.
+  std::vector<std::string> layers;
+  // Absolute path; for kDisk.
+  std::string disk;
+  v1::ImageConfig config;
+};
+
+// The process that a workload starts with: the spec merged with the image.
+// Made by ResolveProcess, the same for both kinds.
+struct Process {
+  std::vector<std::string> argv;
+  // "K=V", with PATH, HOSTNAME and HOME always set.
+  std::vector<std::string> env;
+  std::string working_dir;
+  // "user[:group]", as in the image; empty: root.
+  std::string user;
+  std::string hostname;
+  int stop_signal = 15;
+};
+
+// INVALID_ARGUMENT (NO_COMMAND) when neither the spec nor the image names one.
+absl::StatusOr<Process> ResolveProcess(const v1::Workload& workload, const v1::ImageConfig& config);
+
+// Where the network is plugged in, between Create and Start.
+struct Endpoint {
+  // A container's network namespace; none for a VM.
+  UniqueFd netns;
+  // The tap device of a VM; empty for a container.
+  std::string tap;
+};
+
+// What exists on the host of one workload.
+enum class Presence {
+  kNone,      // nothing
+  kPrepared,  // the writable root only
+  kCreated,   // a run that was not started
+  kRunning,
+  kPaused,
+  kExited,  // a run that ended; `exit` says how; waits for Delete
+};
+
+// What a driver sees of a workload.
+struct Observation {
+  std::string uid;
+  Presence presence = Presence::kNone;
+  // Init or QEMU; 0 when none runs.
+  int64_t pid = 0;
+  // 0 when none runs.
+  int64_t shim_pid = 0;
+  // Of the run; InfinitePast before its start.
+  absl::Time start_time = absl::InfinitePast();
+  // For kExited. Its reason is what the exit record shows (exited, crashed, oom,
+  // lost); core turns it into `user` when it had asked for the end.
+  std::optional<v1::Exit> exit;
+  v1::AgentState agent = v1::AGENT_STATE_NONE;
+};
+
+using Observer = std::function<void(const Observation&)>;
+
+// What a workload uses now.
+struct Usage {
+  // Processor time since the start of the run.
+  absl::Duration cpu_time;
+  // What the host pays: the cgroup's count, or QEMU's.
+  int64_t memory_bytes = 0;
+  int64_t pids = 0;
+};
+
+// A piece of a workload's output: a line with its newline, or a part of a long
+// line.
+struct LogEntry {
+  absl::Time time;
+  // 1 stdout, 2 stderr.
+  int stream = 1;
+  std::string data;
+};
+
+// Where a log reader begins.
+struct LogPosition {
+  // The last N lines; absent: all.
+  std::optional<int64_t> tail;
+  // Skip what was written before.
+  absl::Time since = absl::InfinitePast();
+  // Skip all that is there now.
+  bool from_end = false;
+};
+
+// Reads one workload's log. Not thread-safe. Keeps what it reads: it goes on
+// after Release.
+class LogReader {
+ public:
+  virtual ~LogReader() = default;
+  // Fills `entry` and returns true, or false when there is no more for now.
+  // Never blocks.
+  virtual absl::StatusOr<bool> Next(LogEntry& entry) = 0;
+  // Polls readable when Next may have more since it last returned false; Next
+  // takes the readiness away. Owned by the reader.
+  virtual int wake_fd() const = 0;
+};
+
+class Driver {
+ public:
+  virtual ~Driver() = default;
+
+  // --- What it is. Callable at any time, never block. ---
+
+  // "container", "libvirt", "fake".
+  virtual std::string name() const = 0;
+  virtual v1::Kind kind() const = 0;
+  virtual BaseForm base_form() const = 0;
+
+  // --- The host. ---
+
+  // Finds out whether this host can run the kind; may take seconds. Called once
+  // before anything below, and again when a user asks (`vxctl doctor`). Never
+  // fails: what is wrong is the answer.
+  virtual v1::DriverInfo Probe() = 0;
+  // The checks behind Probe, each with its remedy.
+  virtual std::vector<v1::Check> Doctor() = 0;
+  // Returns once what Observe and List say can be believed (a hypervisor
+  // reconnected, shims found again). DEADLINE_EXCEEDED after `timeout`.
+  virtual absl::Status WaitSettled(absl::Duration timeout) = 0;
+
+  // --- One workload. ---
+
+  // What this kind can't honour of a spec, all at once; empty: nothing. Pure: no
+  // host is touched. Fields in proto names from the workload ("spec.resources.pids").
+  virtual std::vector<FieldViolation> Validate(const v1::WorkloadSpec& spec) const = 0;
+
+  // Makes the writable root over `base`, and the bundle. Again after a crash:
+  // Release first.
+  virtual absl::Status Prepare(const v1::Workload& workload, const Base& base) = 0;
+
+  // Makes a run. FAILED_PRECONDITION (NOT_PREPARED) before Prepare.
+  virtual absl::StatusOr<Endpoint> Create(const v1::Workload& workload) = 0;
+
+  // Runs the command; returns when it was started. FAILED_PRECONDITION with
+  // COMMAND_NOT_FOUND or COMMAND_NOT_EXECUTABLE leaves an ended run with code
+  // 127 or 126; any other error too leaves the run to Delete.
+  virtual absl::Status Start(const std::string& uid) = 0;
+
+  // Sends the stop signal, waits `grace`, kills, and returns when the run has
+  // ended (Observe: kExited). Works on a paused run, which it thaws. Fine when
+  // nothing runs.
+  virtual absl::Status Stop(const std::string& uid, absl::Duration grace) = 0;
+
+  // Sends a signal to the command. SIGKILL ends the run whatever state it is in,
+  // and returns when it has. FAILED_PRECONDITION (NOT_RUNNING) when nothing
+  // runs.
+  virtual absl::Status Kill(const std::string& uid, int signal) = 0;
+
+  // Freezes and thaws; fine when it is so already. FAILED_PRECONDITION
+  // (NOT_RUNNING) when nothing runs.
+  virtual absl::Status Pause(const std::string& uid) = 0;
+  virtual absl::Status Resume(const std::string& uid) = 0;
+
+  // Applies new limits to a run. FAILED_PRECONDITION (STOP_FIRST) when this can
+  // only be done while stopped. Fine when nothing runs: the next Create takes
+  // them from the spec.
+  virtual absl::Status Update(const std::string& uid, const v1::Resources& resources) = 0;
+
+  // Removes the run: processes, cgroups, namespaces, domain, shim, sockets, exit
+  // record. Idempotent; ends what still runs.
+  virtual absl::Status Delete(const std::string& uid) = 0;
+
+  // Removes everything of the workload, its log too. Idempotent.
+  virtual absl::Status Release(const std::string& uid) = 0;
+
+  // --- What is. Never change anything. ---
+
+  // kNone for a uid that it doesn't know.
+  virtual absl::StatusOr<Observation> Observe(const std::string& uid) = 0;
+  // Everything of this instance's that exists on the host, known to the store or
+  // not.
+  virtual absl::StatusOr<std::vector<Observation>> List() = 0;
+  // FAILED_PRECONDITION (NOT_RUNNING) when nothing runs.
+  virtual absl::StatusOr<Usage> Stats(const std::string& uid) = 0;
+  // The log outlives runs; NOT_FOUND (NOT_PREPARED) before Prepare.
+  virtual absl::StatusOr<std::unique_ptr<LogReader>> OpenLog(const std::string& uid,
+                                                             const LogPosition& position) = 0;
+
+  // Told about every change that the driver notices by itself, above all the end
+  // of a run; at least once for each. Set once, before WaitSettled; null unsets
+  // and returns when no call is in progress.
+  virtual void SetObserver(Observer observer) = 0;
+};
+
+}  // namespace vx::driver

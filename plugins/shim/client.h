@@ -1,0 +1,96 @@
+// The drivers' side of vx-shim. Both drivers keep output, exit records and logs
+// through it, so these are one mechanism for both kinds.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/driver/driver.h"
+#include "plugins/shim/protocol.h"
+
+namespace vx::shim {
+
+// How a run ended, as the shim saw it.
+struct ExitRecord {
+  int code = -1;
+  int signal = 0;
+  bool oom = false;
+  int exec_errno = 0;
+  absl::Time time;
+  bool lost = false;
+};
+
+struct LaunchOptions {
+  // Path of vx-shim.
+  std::string program;
+  // The shim's folder; there already, mode 0700.
+  std::string dir;
+  // The log file to append to; made when it is not there.
+  std::string log;
+  // Container: the runtime's command line, which must leave init's pid in
+  // `dir`/init.pid and init waiting. Empty for a vm.
+  std::vector<std::string> runtime;
+};
+
+// One running shim. Thread-safe: every call is a connection of its own.
+class Client {
+ public:
+  // Starts a shim and returns when the run is created (container) or the sockets
+  // listen (vm). When the runtime fails, its complaint is the error and the shim
+  // is gone.
+  static absl::StatusOr<std::unique_ptr<Client>> Launch(const LaunchOptions& options);
+
+  // The shim of `dir`, if it still runs; NOT_FOUND otherwise.
+  static absl::StatusOr<std::unique_ptr<Client>> Find(const std::string& dir);
+
+  pid_t pid() const { return pid_; }
+  // Readable when the shim has ended; owned by the client.
+  int pidfd() const { return pidfd_.get(); }
+
+  absl::StatusOr<ControlReply> Status() const;
+
+  // Lets the command go and waits for "started". FAILED_PRECONDITION
+  // (COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE) as in the driver contract; `argv0`
+  // is for the message. DEADLINE_EXCEEDED (NOT_STARTED) after `timeout`.
+  absl::Status Start(const std::string& argv0, absl::Duration timeout) const;
+
+  // FAILED_PRECONDITION (NOT_RUNNING) when nothing runs.
+  absl::Status Signal(int signal) const;
+
+  absl::Status MachineGone(bool wanted) const;
+
+  // Waits until the shim has ended, which is when output and exit record are
+  // complete; false when `timeout` is over first. Reaps it when it is our child.
+  bool WaitEnd(absl::Duration timeout) const;
+
+ private:
+  Client(std::string dir, pid_t pid, UniqueFd pidfd);
+
+  std::string dir_;
+  pid_t pid_;
+  UniqueFd pidfd_;
+};
+
+// Nothing when there is no record (yet).
+absl::StatusOr<std::optional<ExitRecord>> ReadExitRecord(const std::string& dir);
+
+// The record as the API says it; `oom` adds what the driver knows of the cgroup.
+// Reason: oom, lost, crashed (a signal), exited.
+v1::Exit ToExit(const ExitRecord& record, bool oom);
+
+// Reads a log that a shim writes. The format is CRI's: one line
+// "RFC3339NANO stdout|stderr F|P CONTENT\n", P for a part of a line whose rest
+// follows (Kubernetes CRI, "kubelet log format").
+absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(const std::string& path,
+                                                           const driver::LogPosition& position);
+
+}  // namespace vx::shim

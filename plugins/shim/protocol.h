@@ -1,0 +1,107 @@
+// What vx-shim, the drivers and vx-agent agree on: the shim's folder, its control
+// socket, and the frames between shim and agent.
+//
+// Plain C++ without a library: the shim and the agent are static programs that
+// count every kilobyte.
+#pragma once
+
+#include <cstdint>
+
+namespace vx::shim {
+
+// --- Files in the shim's folder (in the driver's runtime folder, mode 0700). ---
+
+inline constexpr char kControlSocket[] = "control";  // SOCK_SEQPACKET, from the driver
+inline constexpr char kOutputSocket[] = "output";    // vm: QEMU's virtio port connects here
+inline constexpr char kConsoleSocket[] = "console";  // vm: QEMU's serial console connects here
+inline constexpr char kConsoleLog[] = "console.log"; // vm: the last 64 KiB of the console, raw
+inline constexpr char kConfigFile[] = "config";      // vm: sent to the agent as it is
+inline constexpr char kExitRecord[] = "exit";        // how the run ended; see ExitRecord
+
+// --- The control socket: one ControlRequest, one ControlReply, in packets. ---
+//
+// Only peers of uid 0 (or the shim's own uid) are served. Several connections at
+// once are fine. The shim ends when the run has ended, its output is written and
+// its exit record is in place; connections then see end-of-file.
+
+enum class ControlVerb : uint32_t {
+  kStatus = 1,
+  // Container: lets init go. VM: nothing, the guest goes by itself. Both: replies
+  // when the command was started or could not be.
+  kStart = 2,
+  // Sends `argument` as a signal to the command.
+  kSignal = 3,
+  // VM: the machine is gone (`argument`: 1 by the user's wish, 0 by itself); if
+  // the agent sent no exit, the run ends as lost.
+  kMachineGone = 4,
+};
+
+enum class RunState : uint32_t {
+  kStarting = 0,  // container: runtime at work; vm: agent not heard of
+  kCreated = 1,   // container: init waits at its fifo; vm: sockets listen
+  kRunning = 2,   // the command was started
+  kExited = 3,
+};
+
+struct ControlRequest {
+  ControlVerb verb;
+  int32_t argument;
+};
+
+struct ControlReply {
+  // 0, or the errno of why the request failed (ESRCH: nothing runs).
+  int32_t error;
+  // kStart: errno of the exec when the command could not be run.
+  int32_t exec_error;
+  RunState state;
+  // The container's init; 0 for a vm.
+  int32_t init_pid;
+};
+
+// --- The exit record: one line of text "key=value key=value\n". ---
+//
+//   code       as a shell would say; -1 not known
+//   signal     0 when none
+//   oom        1 when the guest's out-of-memory killer ended it (vm; a container's
+//              driver asks the cgroup)
+//   exec_errno 0, or why the command could not be started
+//   time_ns    CLOCK_REALTIME
+//   lost       1 when the end was not seen by the shim (machine or agent gone)
+
+// --- Frames on the output port, both ways: FrameHeader, then `length` bytes. ---
+
+enum class FrameType : uint8_t {
+  // Agent to shim.
+  kHello = 1,    // uint32_t protocol version, then text; the shim answers with kConfig
+  kStdout = 2,   // bytes
+  kStderr = 3,   // bytes
+  kStarted = 4,  // empty: the command was started
+  kExit = 5,     // ExitFrame; nothing of the agent's comes after
+  // Shim to agent.
+  kConfig = 16,  // bytes of kConfigFile
+  kSignal = 17,  // int32_t
+};
+
+inline constexpr uint32_t kAgentProtocolVersion = 1;
+// A longer frame is an error that ends the connection: the guest is not trusted.
+inline constexpr uint32_t kMaxFrame = 64 * 1024;
+// kConfig alone may be this long.
+inline constexpr uint32_t kMaxConfig = 1024 * 1024;
+
+// Little-endian, as everything here runs on little-endian machines.
+struct __attribute__((packed)) FrameHeader {
+  FrameType type;
+  uint32_t length;
+};
+
+struct __attribute__((packed)) ExitFrame {
+  int32_t code;
+  int32_t signal;
+  int32_t oom;
+  int32_t exec_errno;
+};
+
+// Name of the virtio-serial port.
+inline constexpr char kOutputPort[] = "org.vx.output.0";
+
+}  // namespace vx::shim
