@@ -11,12 +11,25 @@ namespace vx::shim {
 
 // --- Files in the shim's folder (in the driver's runtime folder, mode 0700). ---
 
-inline constexpr char kControlSocket[] = "control";  // SOCK_SEQPACKET, from the driver
-inline constexpr char kOutputSocket[] = "output";    // vm: QEMU's virtio port connects here
-inline constexpr char kConsoleSocket[] = "console";  // vm: QEMU's serial console connects here
-inline constexpr char kConsoleLog[] = "console.log"; // vm: the last 64 KiB of the console, raw
-inline constexpr char kConfigFile[] = "config";      // vm: sent to the agent as it is
-inline constexpr char kExitRecord[] = "exit";        // how the run ended; see ExitRecord
+inline constexpr char kControlSocket[] = "control";   // SOCK_SEQPACKET, from the driver
+inline constexpr char kOutputSocket[] = "output";     // vm: QEMU's virtio port connects here
+inline constexpr char kConsoleSocket[] = "console";   // vm: QEMU's serial console connects here
+inline constexpr char kConsoleLog[] = "console.log";  // vm: the last 64 KiB of the console, raw
+inline constexpr char kConfigFile[] = "config";       // vm: sent to the agent as it is
+inline constexpr char kExitRecord[] = "exit";         // how the run ended; see ExitRecord
+inline constexpr char kInitPid[] = "init.pid";        // container: written by the runtime
+inline constexpr char kStartFifo[] = "start";         // container: one byte lets init go
+
+// --- Descriptors that are handed on. ---
+
+// To vx-shim: where it says "R" once the run is created, or what is wrong in text;
+// nothing before the end-of-file: it died.
+inline constexpr int kReadyFd = 3;
+// To the runtime, beside the container's output on 1 and 2: where it complains...
+inline constexpr int kRuntimeErrorFd = 3;
+// ...and where init writes errno (an int32_t) when the command can't be run; the
+// end-of-file says that it runs.
+inline constexpr int kRuntimeExecFd = 4;
 
 // --- The control socket: one ControlRequest, one ControlReply, in packets. ---
 //
@@ -31,8 +44,9 @@ enum class ControlVerb : uint32_t {
   kStart = 2,
   // Sends `argument` as a signal to the command.
   kSignal = 3,
-  // VM: the machine is gone (`argument`: 1 by the user's wish, 0 by itself); if
-  // the agent sent no exit, the run ends as lost.
+  // VM: the machine is gone or about to be (`argument`: 1 by the user's wish, 0 by
+  // itself). What is still on its way from it is written first, for a few seconds
+  // at most. If the agent sent no exit, the run ends as killed (by wish) or lost.
   kMachineGone = 4,
 };
 

@@ -1,0 +1,202 @@
+#include "plugins/shim/client.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "daemon/base/error.h"
+#include "daemon/base/pidfd.h"
+#include "daemon/base/status_macros.h"
+#include "daemon/base/subprocess.h"
+
+namespace vx::shim {
+namespace {
+
+constexpr absl::Duration kLaunchTimeout = absl::Seconds(30);
+constexpr absl::Duration kReplyTimeout = absl::Seconds(5);
+constexpr size_t kMaxComplaint = 16 * 1024;
+
+absl::Status NotRunning(const std::string& dir) {
+  return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
+               absl::StrCat("nothing runs in ", dir));
+}
+
+bool WaitReadable(int fd, absl::Time deadline) {
+  while (true) {
+    pollfd p{fd, POLLIN, 0};
+    const int64_t left =
+        absl::ToInt64Milliseconds(absl::Ceil(deadline - absl::Now(), absl::Milliseconds(1)));
+    const int n = poll(&p, 1, static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30)));
+    if (n > 0) return true;
+    if (n == 0 && absl::Now() >= deadline) return false;
+  }
+}
+
+// NOT_FOUND when no shim listens there.
+absl::StatusOr<UniqueFd> Connect(const std::string& dir) {
+  const std::string path = absl::StrCat(dir, "/", kControlSocket);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return Error(absl::StatusCode::kInvalidArgument, "PATH_TOO_LONG",
+                 absl::StrCat(path, " is too long for a socket"),
+                 "choose a shorter runtime directory");
+  }
+  path.copy(address.sun_path, path.size());
+  UniqueFd fd(socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0));
+  if (!fd.valid()) return ErrnoError(errno, "socket");
+  if (connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0) return fd;
+  if (errno == ENOENT || errno == ECONNREFUSED) {
+    return absl::NotFoundError(absl::StrCat("no shim runs in ", dir));
+  }
+  return ErrnoError(errno, absl::StrCat("connect to ", path));
+}
+
+absl::StatusOr<ControlReply> Ask(const std::string& dir, ControlVerb verb, int32_t argument,
+                                 absl::Duration timeout) {
+  auto fd = Connect(dir);
+  if (absl::IsNotFound(fd.status())) return NotRunning(dir);
+  VX_RETURN_IF_ERROR(fd.status());
+  const ControlRequest request{verb, argument};
+  if (send(fd->get(), &request, sizeof request, MSG_NOSIGNAL) < 0) return NotRunning(dir);
+  if (!WaitReadable(fd->get(), absl::Now() + timeout)) {
+    return absl::DeadlineExceededError(absl::StrCat("the shim of ", dir, " does not answer"));
+  }
+  ControlReply reply{};
+  const ssize_t n = recv(fd->get(), &reply, sizeof reply, 0);
+  if (n != sizeof reply) return NotRunning(dir);
+  return reply;
+}
+
+absl::Status ReplyError(const std::string& dir, int error) {
+  if (error == 0) return absl::OkStatus();
+  return error == ESRCH ? NotRunning(dir)
+                        : ErrnoError(error, absl::StrCat("ask the shim of ", dir));
+}
+
+absl::Status ExecError(const std::string& argv0, int error) {
+  if (error == ENOENT || error == ENOTDIR) {
+    return Error(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_FOUND",
+                 absl::StrCat("command \"", argv0, "\" was not found in the image"),
+                 "check its name, and PATH in the image's environment");
+  }
+  return Error(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_EXECUTABLE",
+               absl::StrCat("command \"", argv0, "\" can't be executed: ", strerror(error)),
+               "check its mode, its format and its interpreter");
+}
+
+// Reads what a shim says on its ready pipe, to the end or the deadline.
+std::string ReadReport(int fd) {
+  const absl::Time deadline = absl::Now() + kLaunchTimeout;
+  std::string report;
+  char buffer[4096];
+  while (report != "R" && report.size() < kMaxComplaint && WaitReadable(fd, deadline)) {
+    const ssize_t n = read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    report.append(buffer, static_cast<size_t>(n));
+  }
+  return report;
+}
+
+void KillAndReap(pid_t pid) {
+  kill(pid, SIGKILL);
+  while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+  }
+}
+
+absl::Status LaunchFailed(const std::string& report) {
+  const absl::string_view why = absl::StripSuffix(report, "\n");
+  return Error(absl::StatusCode::kInternal, "CREATE_FAILED",
+               why.empty() ? absl::string_view("vx-shim ended without a word") : why);
+}
+
+std::vector<std::string> CommandLine(const LaunchOptions& options) {
+  std::vector<std::string> argv = {options.program, options.runtime.empty() ? "vm" : "container",
+                                   options.dir, options.log};
+  if (!options.runtime.empty()) argv.push_back("--");
+  argv.insert(argv.end(), options.runtime.begin(), options.runtime.end());
+  return argv;
+}
+
+}  // namespace
+
+Client::Client(std::string dir, pid_t pid, UniqueFd pidfd)
+    : dir_(std::move(dir)), pid_(pid), pidfd_(std::move(pidfd)) {}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Launch(const LaunchOptions& options) {
+  int ready[2];
+  if (pipe2(ready, O_CLOEXEC) < 0) return ErrnoError(errno, "pipe");
+  UniqueFd read_end(ready[0]), write_end(ready[1]);
+  VX_ASSIGN_OR_RETURN(pid_t pid, Spawn({.argv = CommandLine(options),
+                                        .fds = {{write_end.get(), kReadyFd}},
+                                        .new_session = true}));
+  write_end.reset();
+  const std::string report = ReadReport(read_end.get());
+  auto pidfd = OpenPidfd(pid);
+  if (report == "R" && pidfd.ok()) {
+    return std::unique_ptr<Client>(new Client(options.dir, pid, *std::move(pidfd)));
+  }
+  KillAndReap(pid);
+  return report == "R" ? pidfd.status() : LaunchFailed(report);
+}
+
+absl::StatusOr<std::unique_ptr<Client>> Client::Find(const std::string& dir) {
+  VX_ASSIGN_OR_RETURN(UniqueFd fd, Connect(dir));
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) {
+    return ErrnoError(errno, "SO_PEERCRED");
+  }
+  VX_ASSIGN_OR_RETURN(UniqueFd pidfd, OpenPidfd(peer.pid));
+  // Still the same process: it answers after its pid was looked up.
+  auto client = std::unique_ptr<Client>(new Client(dir, peer.pid, std::move(pidfd)));
+  if (!client->Status().ok()) return absl::NotFoundError(absl::StrCat("no shim runs in ", dir));
+  return client;
+}
+
+absl::StatusOr<ControlReply> Client::Status() const {
+  return Ask(dir_, ControlVerb::kStatus, 0, kReplyTimeout);
+}
+
+absl::Status Client::Start(const std::string& argv0, absl::Duration timeout) const {
+  auto reply = Ask(dir_, ControlVerb::kStart, 0, timeout);
+  if (absl::IsDeadlineExceeded(reply.status())) {
+    return Error(absl::StatusCode::kDeadlineExceeded, "NOT_STARTED",
+                 absl::StrCat("command \"", argv0, "\" was not started within ",
+                              absl::FormatDuration(timeout)));
+  }
+  VX_RETURN_IF_ERROR(reply.status());
+  if (reply->exec_error != 0) return ExecError(argv0, reply->exec_error);
+  return ReplyError(dir_, reply->error);
+}
+
+absl::Status Client::Signal(int signal) const {
+  VX_ASSIGN_OR_RETURN(ControlReply reply, Ask(dir_, ControlVerb::kSignal, signal, kReplyTimeout));
+  return ReplyError(dir_, reply.error);
+}
+
+absl::Status Client::MachineGone(bool wanted) const {
+  VX_ASSIGN_OR_RETURN(ControlReply reply,
+                      Ask(dir_, ControlVerb::kMachineGone, wanted ? 1 : 0, kReplyTimeout));
+  return ReplyError(dir_, reply.error);
+}
+
+bool Client::WaitEnd(absl::Duration timeout) const {
+  if (!WaitPidfd(pidfd_.get(), timeout)) return false;
+  waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), nullptr, WEXITED | WNOHANG);
+  return true;
+}
+
+}  // namespace vx::shim

@@ -1,0 +1,83 @@
+#include "plugins/shim/control_server.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cerrno>
+
+#include "plugins/shim/sys.h"
+
+namespace vx::shim {
+namespace {
+
+bool IsTrusted(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) < 0) return false;
+  return peer.uid == 0 || peer.uid == geteuid();
+}
+
+}  // namespace
+
+bool ControlServer::Open() {
+  listener_ = Listen(kControlSocket, SOCK_SEQPACKET);
+  return listener_ >= 0;
+}
+
+int ControlServer::Prepare(pollfd* fds) const {
+  // Who comes when all places are taken waits in the listener's queue.
+  const short events = count_ < kMaxConnections ? POLLIN : 0;
+  fds[0] = {listener_, events, 0};
+  for (int i = 0; i < count_; ++i) fds[i + 1] = {connections_[i].fd, POLLIN, 0};
+  return count_ + 1;
+}
+
+void ControlServer::Serve(const pollfd* fds, int count) {
+  // By descriptor, as serving one may move another.
+  for (int i = 1; i < count; ++i) {
+    if (fds[i].revents == 0) continue;
+    for (int j = 0; j < count_; ++j) {
+      if (connections_[j].fd != fds[i].fd) continue;
+      if (!ServeOne(connections_[j])) Drop(j);
+      break;
+    }
+  }
+  if (fds[0].revents != 0) Accept();
+}
+
+void ControlServer::Accept() {
+  const int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+  if (fd < 0) return;
+  if (!IsTrusted(fd)) {
+    close(fd);
+    return;
+  }
+  connections_[count_++] = {fd, false};
+}
+
+bool ControlServer::ServeOne(Connection& connection) {
+  ControlRequest request{};
+  const long n = Read(connection.fd, &request, sizeof request);
+  if (n < 0) return errno == EAGAIN;
+  if (n != sizeof request) return false;
+  ControlReply reply{};
+  if (!handler_.OnRequest(request, reply)) {
+    connection.waits_for_start = true;
+    return true;
+  }
+  return send(connection.fd, &reply, sizeof reply, MSG_NOSIGNAL) == sizeof reply;
+}
+
+void ControlServer::Drop(int index) {
+  close(connections_[index].fd);
+  connections_[index] = connections_[--count_];
+}
+
+void ControlServer::AnswerStarts(const ControlReply& reply) {
+  for (int i = 0; i < count_; ++i) {
+    if (!connections_[i].waits_for_start) continue;
+    send(connections_[i].fd, &reply, sizeof reply, MSG_NOSIGNAL);
+    connections_[i].waits_for_start = false;
+  }
+}
+
+}  // namespace vx::shim

@@ -1,0 +1,190 @@
+#include "plugins/shim/log_reader.h"
+
+#include <fcntl.h>
+#include <sys/inotify.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/civil_time.h"
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/status_macros.h"
+#include "plugins/shim/client.h"
+
+namespace vx::shim {
+namespace {
+
+constexpr size_t kReadSize = 64 * 1024;
+constexpr size_t kTimeSize = sizeof("2026-01-02T03:04:05.000000000Z") - 1;
+// Time, space, "stdout", space, "F", space.
+constexpr size_t kTagOffset = kTimeSize + 8;
+constexpr size_t kContentOffset = kTagOffset + 2;
+
+bool ParseNumber(absl::string_view text, size_t at, size_t size, int64_t& number) {
+  return absl::SimpleAtoi(text.substr(at, size), &number);
+}
+
+// By hand: absl::ParseTime takes microseconds, and logs have millions of lines.
+bool ParseLogTime(absl::string_view text, absl::Time& time) {
+  int64_t year, month, day, hour, minute, second, nanos;
+  if (text[10] != 'T' || text[kTimeSize - 1] != 'Z' || !ParseNumber(text, 0, 4, year) ||
+      !ParseNumber(text, 5, 2, month) || !ParseNumber(text, 8, 2, day) ||
+      !ParseNumber(text, 11, 2, hour) || !ParseNumber(text, 14, 2, minute) ||
+      !ParseNumber(text, 17, 2, second) || !ParseNumber(text, 20, 9, nanos)) {
+    return false;
+  }
+  const absl::CivilSecond civil(year, month, day, hour, minute, second);
+  time = absl::FromCivil(civil, absl::UTCTimeZone()) + absl::Nanoseconds(nanos);
+  return true;
+}
+
+bool IsFullLine(absl::string_view line) {
+  return line.size() > kTagOffset && line[kTagOffset] == 'F';
+}
+
+// Where the last `count` lines of the file's first `size` bytes begin. Parts at
+// the very end count as a line of their own.
+absl::StatusOr<int64_t> FindTail(int fd, int64_t size, int64_t count) {
+  if (count <= 0) return size;
+  std::string chunk;  // the file from `begin` on, as far as it is looked at
+  int64_t begin = size;
+  int64_t start = size;  // of the earliest line known to be wanted
+  int64_t found = 0;
+  size_t unseen = 0;  // bytes of `chunk` before the earliest line start seen
+  while (true) {
+    // Lines within chunk[0, unseen), backwards.
+    while (unseen > 0) {
+      const size_t newline = unseen < 2 ? std::string::npos : chunk.rfind('\n', unseen - 2);
+      if (newline == std::string::npos && begin > 0) break;
+      const size_t line_begin = newline == std::string::npos ? 0 : newline + 1;
+      const bool last = begin + static_cast<int64_t>(unseen) == size;
+      if (last || IsFullLine(absl::string_view(chunk).substr(line_begin, unseen - line_begin))) {
+        if (++found > count) return start;
+      }
+      start = begin + static_cast<int64_t>(line_begin);
+      unseen = line_begin;
+    }
+    if (begin == 0) return 0;
+    const int64_t step = std::min<int64_t>(begin, kReadSize);
+    std::string piece(static_cast<size_t>(step), 0);
+    if (pread(fd, piece.data(), piece.size(), begin - step) != step) {
+      return ErrnoError(errno, "read a log");
+    }
+    chunk = piece + chunk.substr(0, unseen);
+    begin -= step;
+    unseen = chunk.size();
+  }
+}
+
+absl::StatusOr<UniqueFd> WatchFile(const std::string& path) {
+  UniqueFd fd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (!fd.valid() && errno == EMFILE) {
+    return Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHES",
+                 "too many logs are being read at once", "raise fs.inotify.max_user_instances");
+  }
+  if (!fd.valid() || inotify_add_watch(fd.get(), path.c_str(), IN_MODIFY) < 0) {
+    return ErrnoError(errno, absl::StrCat("watch ", path));
+  }
+  return fd;
+}
+
+}  // namespace
+
+bool ParseLogLine(absl::string_view line, driver::LogEntry& entry) {
+  if (line.size() < kContentOffset || line[kTimeSize] != ' ' || line[kTagOffset + 1] != ' ') {
+    return false;
+  }
+  const absl::string_view stream = line.substr(kTimeSize + 1, 6);
+  const char tag = line[kTagOffset];
+  if ((stream != "stdout" && stream != "stderr") || (tag != 'F' && tag != 'P')) return false;
+  if (!ParseLogTime(line, entry.time)) return false;
+  entry.stream = stream == "stderr" ? 2 : 1;
+  const absl::string_view content = line.substr(kContentOffset);
+  entry.data.assign(content.data(), content.size());
+  if (tag == 'F') entry.data.push_back('\n');
+  return true;
+}
+
+absl::StatusOr<std::unique_ptr<FileLogReader>> FileLogReader::Open(
+    const std::string& path, const driver::LogPosition& position) {
+  VX_ASSIGN_OR_RETURN(UniqueFd file, OpenFile(path, O_RDONLY));
+  VX_ASSIGN_OR_RETURN(UniqueFd inotify, WatchFile(path));
+  auto reader = std::unique_ptr<FileLogReader>(
+      new FileLogReader(std::move(file), std::move(inotify), position.since));
+  VX_RETURN_IF_ERROR(reader->Seek(position));
+  return reader;
+}
+
+absl::Status FileLogReader::Seek(const driver::LogPosition& position) {
+  int64_t size = lseek(file_.get(), 0, SEEK_END);
+  if (size < 0) return ErrnoError(errno, "seek in a log");
+  int64_t start = 0;
+  if (position.from_end)
+    start = size;
+  else if (position.tail.has_value()) {
+    VX_ASSIGN_OR_RETURN(start, FindTail(file_.get(), size, *position.tail));
+  }
+  if (lseek(file_.get(), start, SEEK_SET) < 0) return ErrnoError(errno, "seek in a log");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<bool> FileLogReader::Next(driver::LogEntry& entry) {
+  while (true) {
+    absl::string_view line;
+    VX_ASSIGN_OR_RETURN(bool there, NextLine(line));
+    if (!there) return false;
+    // A torn line, as a crash of the host leaves it, is skipped.
+    if (ParseLogLine(line, entry) && entry.time >= since_) return true;
+  }
+}
+
+absl::StatusOr<bool> FileLogReader::NextLine(absl::string_view& line) {
+  bool woken = false;
+  while (true) {
+    const size_t newline = buffer_.find('\n', scanned_);
+    if (newline != std::string::npos) {
+      line = absl::string_view(buffer_).substr(offset_, newline - offset_);
+      offset_ = scanned_ = newline + 1;
+      return true;
+    }
+    scanned_ = buffer_.size();
+    VX_ASSIGN_OR_RETURN(bool more, Fill());
+    if (more) continue;
+    // What came between the last read and taking the readiness away is read now.
+    if (woken) return false;
+    TakeWakeUps();
+    woken = true;
+  }
+}
+
+absl::StatusOr<bool> FileLogReader::Fill() {
+  buffer_.erase(0, offset_);
+  scanned_ -= offset_;
+  offset_ = 0;
+  const size_t old = buffer_.size();
+  buffer_.resize(old + kReadSize);
+  const ssize_t n = read(file_.get(), buffer_.data() + old, kReadSize);
+  buffer_.resize(old + static_cast<size_t>(std::max<ssize_t>(n, 0)));
+  if (n < 0 && errno != EINTR) return ErrnoError(errno, "read a log");
+  return n != 0;
+}
+
+void FileLogReader::TakeWakeUps() {
+  char events[4096];
+  while (read(inotify_.get(), events, sizeof events) > 0) {
+  }
+}
+
+absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(const std::string& path,
+                                                           const driver::LogPosition& position) {
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<driver::LogReader> reader,
+                      FileLogReader::Open(path, position));
+  return reader;
+}
+
+}  // namespace vx::shim

@@ -1,0 +1,45 @@
+// Reads one log file (client.h, OpenLog): the present end first where asked, then
+// whatever is appended.
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/driver/driver.h"
+
+namespace vx::shim {
+
+// A line of the log taken apart; false when it is none.
+bool ParseLogLine(absl::string_view line, driver::LogEntry& entry);
+
+class FileLogReader final : public driver::LogReader {
+ public:
+  static absl::StatusOr<std::unique_ptr<FileLogReader>> Open(const std::string& path,
+                                                             const driver::LogPosition& position);
+
+  absl::StatusOr<bool> Next(driver::LogEntry& entry) override;
+  int wake_fd() const override { return inotify_.get(); }
+
+ private:
+  FileLogReader(UniqueFd file, UniqueFd inotify, absl::Time since)
+      : file_(std::move(file)), inotify_(std::move(inotify)), since_(since) {}
+
+  absl::Status Seek(const driver::LogPosition& position);
+  // The next whole line that is in the buffer or the file.
+  absl::StatusOr<bool> NextLine(absl::string_view& line);
+  absl::StatusOr<bool> Fill();
+  void TakeWakeUps();
+
+  UniqueFd file_;
+  UniqueFd inotify_;
+  absl::Time since_;
+  std::string buffer_;
+  size_t offset_ = 0;   // of what was not yet handed out
+  size_t scanned_ = 0;  // where the search for a newline goes on
+};
+
+}  // namespace vx::shim

@@ -1,0 +1,16 @@
+// What the shim tells whoever started it, once, on kReadyFd.
+#pragma once
+
+#include <cstddef>
+
+namespace vx::shim {
+
+void ReportReady();
+
+// All return false, for `return Report(...)`.
+bool Report(const char* text, size_t size);
+bool Report(const char* text);
+// "can't WHAT: why errno says".
+bool ReportErrno(const char* what);
+
+}  // namespace vx::shim

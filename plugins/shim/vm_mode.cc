@@ -1,0 +1,163 @@
+#include "plugins/shim/vm_mode.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <cerrno>
+
+#include "plugins/shim/report.h"
+#include "plugins/shim/sys.h"
+
+namespace vx::shim {
+namespace {
+
+// How long output may still come after the machine is said to be gone.
+constexpr int64_t kLingerMillis = 5000;
+
+void Close(int& fd) {
+  if (fd >= 0) close(fd);
+  fd = -1;
+}
+
+}  // namespace
+
+int VmMode::Run() {
+  if (!Listen()) return 1;
+  ReportReady();
+  Loop();
+  Finish();
+  return 0;
+}
+
+bool VmMode::Listen() {
+  if (!console_log_.Open(kConsoleLog)) return ReportErrno("open the console log");
+  output_listener_ = shim::Listen(kOutputSocket, SOCK_STREAM);
+  console_listener_ = shim::Listen(kConsoleSocket, SOCK_STREAM);
+  if (output_listener_ < 0 || console_listener_ < 0) return ReportErrno("listen for the machine");
+  return control_.Open() || ReportErrno("listen on the control socket");
+}
+
+void VmMode::Loop() {
+  constexpr int kOwn = 4;
+  pollfd fds[kOwn + ControlServer::kMaxPollFds];
+  while (!done()) {
+    const bool sending = output_ >= 0 && outbox_.pending();
+    fds[0] = {output_ < 0 ? output_listener_ : -1, POLLIN, 0};
+    fds[1] = {console_ < 0 ? console_listener_ : -1, POLLIN, 0};
+    fds[2] = {output_, static_cast<short>(sending ? POLLIN | POLLOUT : POLLIN), 0};
+    fds[3] = {console_, POLLIN, 0};
+    const int connections = control_.Prepare(fds + kOwn);
+    if (poll(fds, static_cast<nfds_t>(kOwn + connections), PollTimeout()) < 0) continue;
+    if (fds[0].revents != 0) AcceptOutput();
+    if (fds[1].revents != 0) AcceptConsole();
+    if ((fds[2].revents & POLLOUT) != 0 && !outbox_.Flush(output_)) EndOutput();
+    if ((fds[2].revents & ~POLLOUT) != 0) ReadOutput();
+    if (fds[3].revents != 0) ReadConsole();
+    control_.Serve(fds + kOwn, connections);
+  }
+}
+
+int VmMode::PollTimeout() const {
+  if (!gone_) return -1;
+  const int64_t left = deadline_ - MonotonicMillis();
+  return left > 0 ? static_cast<int>(left) : 0;
+}
+
+bool VmMode::done() const {
+  if (output_ended_) return true;
+  return gone_ && (output_ < 0 || MonotonicMillis() >= deadline_);
+}
+
+void VmMode::AcceptOutput() {
+  output_ = accept4(output_listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+void VmMode::AcceptConsole() {
+  console_ = accept4(console_listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+}
+
+void VmMode::ReadOutput() {
+  if (output_ < 0) return;
+  const long n = Read(output_, g_buffer, kBufferSize);
+  if (n < 0 && errno == EAGAIN) return;
+  if (n <= 0 || !reader_.Feed(g_buffer, static_cast<size_t>(n))) EndOutput();
+}
+
+void VmMode::ReadConsole() {
+  const long n = Read(console_, g_buffer, kBufferSize);
+  if (n > 0) console_log_.Write(g_buffer, static_cast<size_t>(n));
+  if (n == 0 || (n < 0 && errno != EAGAIN)) Close(console_);
+}
+
+void VmMode::EndOutput() {
+  Close(output_);
+  outbox_.Clear();
+  output_ended_ = true;
+}
+
+void VmMode::Finish() {
+  if (state_ != RunState::kExited) {
+    if (wanted_) {
+      exit_.code = 128 + SIGKILL;
+      exit_.signal = SIGKILL;
+    } else {
+      exit_.lost = 1;
+    }
+    WriteExitFile(exit_);
+  }
+  // What the console said last.
+  while (console_ >= 0) {
+    const long n = Read(console_, g_buffer, kBufferSize);
+    if (n <= 0) break;
+    console_log_.Write(g_buffer, static_cast<size_t>(n));
+  }
+  state_ = RunState::kExited;
+  control_.AnswerStarts({ESRCH, exit_.exec_errno, state_, 0});
+}
+
+void VmMode::OnHello() { outbox_.PutConfig(); }
+
+void VmMode::OnOutput(int stream, const char* data, size_t size) {
+  if (state_ != RunState::kExited) log_.Write(stream, data, size);
+}
+
+void VmMode::OnStarted() {
+  if (state_ != RunState::kCreated) return;
+  state_ = RunState::kRunning;
+  control_.AnswerStarts({0, 0, state_, 0});
+}
+
+void VmMode::OnExit(const ExitFrame& frame) {
+  if (state_ == RunState::kExited) return;
+  state_ = RunState::kExited;
+  exit_ = {frame.code, frame.signal, frame.oom, frame.exec_errno, 0};
+  WriteExitFile(exit_);
+  control_.AnswerStarts({0, exit_.exec_errno, state_, 0});
+}
+
+bool VmMode::OnRequest(const ControlRequest& request, ControlReply& reply) {
+  reply = {0, exit_.exec_errno, state_, 0};
+  switch (request.verb) {
+    case ControlVerb::kStatus:
+      return true;
+    case ControlVerb::kStart:
+      return state_ != RunState::kCreated;
+    case ControlVerb::kSignal:
+      if (state_ != RunState::kRunning)
+        reply.error = ESRCH;
+      else if (!outbox_.PutSignal(request.argument))
+        reply.error = EAGAIN;
+      return true;
+    case ControlVerb::kMachineGone:
+      wanted_ = wanted_ || request.argument == 1;
+      if (!gone_) deadline_ = MonotonicMillis() + kLingerMillis;
+      gone_ = true;
+      return true;
+    default:
+      reply.error = EOPNOTSUPP;
+      return true;
+  }
+}
+
+}  // namespace vx::shim

@@ -1,0 +1,57 @@
+// A machine's shim: QEMU's output and console channels connect to it; the agent
+// in the guest talks to it over the first (frames, protocol.h).
+#pragma once
+
+#include "plugins/shim/console_log.h"
+#include "plugins/shim/control_server.h"
+#include "plugins/shim/exit_file.h"
+#include "plugins/shim/frame_reader.h"
+#include "plugins/shim/log_writer.h"
+#include "plugins/shim/outbox.h"
+
+namespace vx::shim {
+
+class VmMode final : public ControlHandler, public FrameHandler {
+ public:
+  explicit VmMode(LogWriter& log) : log_(log), control_(*this), reader_(*this) {}
+
+  // Listens, reports on kReadyFd, and returns the program's exit status once the
+  // machine is gone and all is written.
+  int Run();
+
+ private:
+  bool OnRequest(const ControlRequest& request, ControlReply& reply) override;
+  void OnHello() override;
+  void OnOutput(int stream, const char* data, size_t size) override;
+  void OnStarted() override;
+  void OnExit(const ExitFrame& frame) override;
+
+  bool Listen();
+  void Loop();
+  int PollTimeout() const;
+  void AcceptOutput();
+  void AcceptConsole();
+  void ReadOutput();
+  void ReadConsole();
+  void EndOutput();
+  void Finish();
+  bool done() const;
+
+  LogWriter& log_;
+  ControlServer control_;
+  FrameReader reader_;
+  Outbox outbox_;
+  ConsoleLog console_log_;
+  RunState state_ = RunState::kCreated;
+  ExitFile exit_;
+  int output_listener_ = -1;
+  int console_listener_ = -1;
+  int output_ = -1;
+  int console_ = -1;
+  bool output_ended_ = false;
+  bool gone_ = false;
+  bool wanted_ = false;
+  int64_t deadline_ = 0;  // MonotonicMillis; once gone_
+};
+
+}  // namespace vx::shim
