@@ -1,0 +1,346 @@
+#include "client/lib/connection.h"
+
+#include <grpcpp/create_channel_posix.h>
+#include <grpcpp/grpcpp.h>
+
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "client/lib/rpc_error.h"
+#include "daemon/base/error.h"
+#include "daemon/base/ids.h"
+#include "daemon/base/status_macros.h"
+#include "vx/v1/event_service.grpc.pb.h"
+#include "vx/v1/image_service.grpc.pb.h"
+#include "vx/v1/operation_service.grpc.pb.h"
+#include "vx/v1/system_service.grpc.pb.h"
+#include "vx/v1/workload_service.grpc.pb.h"
+
+namespace vx::client {
+namespace {
+
+constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
+constexpr absl::Duration kRetryLimit = absl::Seconds(3);
+// A page of a thousand workloads with all the labels they may have.
+constexpr int kLargestMessage = 64 << 20;
+constexpr size_t kImportPiece = size_t{1} << 20;
+
+// A channel over a socket that is connected already: neither resolver nor
+// balancer nor back-off, which costs half of a short call.
+std::shared_ptr<grpc::Channel> MakeChannel(UniqueFd fd) {
+  return grpc::CreateInsecureChannelFromFd("vxd", fd.release());
+}
+
+std::chrono::system_clock::time_point DeadlineIn(absl::Duration limit) {
+  return absl::ToChronoTime(absl::Now() + limit);
+}
+
+// The library's own end of a call has no details; ours always has a reason.
+bool IsLost(const absl::Status& status) {
+  return absl::IsUnavailable(status) && ErrorReason(status).empty();
+}
+
+template <typename Response>
+class StreamOverGrpc : public Stream<Response> {
+ public:
+  using Reader = grpc::ClientReader<Response>;
+
+  // `start` begins the call with the context that it is given.
+  template <typename Start>
+  explicit StreamOverGrpc(std::function<absl::Status(const absl::Status&)> explain, Start start)
+      : explain_(std::move(explain)), reader_(start(&context_)) {}
+
+  ~StreamOverGrpc() override {
+    if (ended_) return;
+    context_.TryCancel();
+    Response ignored;
+    while (reader_->Read(&ignored)) {
+    }
+    reader_->Finish();
+  }
+
+  void WaitForStart() override { reader_->WaitForInitialMetadata(); }
+  bool Read(Response* response) override { return reader_->Read(response); }
+  void Cancel() override { context_.TryCancel(); }
+
+  absl::Status Finish() override {
+    ended_ = true;
+    return explain_(FromCall(reader_->Finish()));
+  }
+
+ private:
+  grpc::ClientContext context_;
+  std::function<absl::Status(const absl::Status&)> explain_;
+  std::unique_ptr<Reader> reader_;
+  bool ended_ = false;
+};
+
+}  // namespace
+
+struct Connection::Stubs {
+  explicit Stubs(const std::shared_ptr<grpc::Channel>& channel)
+      : workloads(channel),
+        operations(channel),
+        events(channel),
+        images(channel),
+        system(channel) {}
+
+  v1::WorkloadService::Stub workloads;
+  v1::OperationService::Stub operations;
+  v1::EventService::Stub events;
+  v1::ImageService::Stub images;
+  v1::SystemService::Stub system;
+};
+
+// The calls of one connection. `service` is a member of Stubs, `method` one of the
+// generated stub's methods.
+class Connection::Caller {
+ public:
+  explicit Caller(Connection* connection, std::optional<absl::Duration> limit = kCallLimit)
+      : connection_(*connection), limit_(limit) {}
+
+  template <typename Service, typename Request, typename Response>
+  absl::StatusOr<Response> Read(Service Stubs::* service,
+                                grpc::Status (Service::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                                const Request& request) {
+    absl::StatusOr<Response> response = Once(service, method, request);
+    if (response.ok()) return response;
+    return connection_.Lost(response.status());
+  }
+
+  template <typename Service, typename Request, typename Response>
+  absl::StatusOr<Response> Change(Service Stubs::* service,
+                                  grpc::Status (Service::*method)(grpc::ClientContext*,
+                                                                  const Request&, Response*),
+                                  Request* request) {
+    if (request->request_id().empty()) request->set_request_id(RandomHex(32));
+    absl::StatusOr<Response> response = Once(service, method, *request);
+    if (response.ok() || !IsLost(response.status())) return response;
+    VX_RETURN_IF_ERROR(connection_.Reconnect(kRetryLimit));
+    return Read(service, method, *request);
+  }
+
+ private:
+  template <typename Service, typename Request, typename Response>
+  absl::StatusOr<Response> Once(Service Stubs::* service,
+                                grpc::Status (Service::*method)(grpc::ClientContext*,
+                                                                const Request&, Response*),
+                                const Request& request) {
+    grpc::ClientContext context;
+    if (limit_.has_value()) context.set_deadline(DeadlineIn(*limit_));
+    std::shared_ptr<Stubs> stubs = connection_.stubs();
+    Response response;
+    VX_RETURN_IF_ERROR(FromCall((stubs.get()->*service.*method)(&context, request, &response)));
+    return response;
+  }
+
+  Connection& connection_;
+  const std::optional<absl::Duration> limit_;
+};
+
+Connection::Connection(Target target, std::shared_ptr<Stubs> stubs)
+    : target_(std::move(target)), stubs_(std::move(stubs)) {}
+
+Connection::~Connection() = default;
+
+absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const Target& target) {
+  VX_ASSIGN_OR_RETURN(std::shared_ptr<Stubs> stubs, Dial(target));
+  return std::unique_ptr<Connection>(new Connection(target, std::move(stubs)));
+}
+
+absl::StatusOr<std::shared_ptr<Connection::Stubs>> Connection::Dial(const Target& target) {
+  VX_ASSIGN_OR_RETURN(UniqueFd fd, Connect(target));
+  return std::make_shared<Stubs>(MakeChannel(std::move(fd)));
+}
+
+std::shared_ptr<Connection::Stubs> Connection::stubs() const {
+  absl::MutexLock lock(&mutex_);
+  return stubs_;
+}
+
+absl::Status Connection::Lost(const absl::Status& status) const {
+  if (absl::IsDeadlineExceeded(status) && ErrorReason(status).empty()) {
+    return Error(absl::StatusCode::kDeadlineExceeded, "NO_ANSWER",
+                 absl::StrCat("vxd at ", target_.socket, " gave no answer in time"),
+                 "what was asked for may still be done: see vxctl operation ls");
+  }
+  if (!IsLost(status)) return status;
+  return Error(absl::StatusCode::kUnavailable, "CONNECTION_LOST",
+               absl::StrCat("vxd at ", target_.socket, " ended the connection"),
+               "see whether it still runs, and what it logged");
+}
+
+absl::Status Connection::Reconnect(absl::Duration limit) {
+  absl::Time end = absl::Now() + limit;
+  absl::StatusOr<std::shared_ptr<Stubs>> fresh = Dial(target_);
+  while (absl::IsUnavailable(fresh.status()) && absl::Now() < end) {
+    absl::SleepFor(kRetryPause);
+    fresh = Dial(target_);
+  }
+  if (!fresh.ok()) return fresh.status();
+  absl::MutexLock lock(&mutex_);
+  stubs_ = *std::move(fresh);
+  return absl::OkStatus();
+}
+
+using Workloads = v1::WorkloadService::Stub;
+using Operations = v1::OperationService::Stub;
+using Images = v1::ImageService::Stub;
+using System = v1::SystemService::Stub;
+
+absl::StatusOr<v1::CreateWorkloadResponse> Connection::CreateWorkload(
+    v1::CreateWorkloadRequest request) {
+  return Caller(this).Change(&Stubs::workloads, &Workloads::CreateWorkload, &request);
+}
+
+absl::StatusOr<v1::GetWorkloadResponse> Connection::GetWorkload(
+    const v1::GetWorkloadRequest& request) {
+  return Caller(this).Read(&Stubs::workloads, &Workloads::GetWorkload, request);
+}
+
+absl::StatusOr<v1::ListWorkloadsResponse> Connection::ListWorkloads(
+    const v1::ListWorkloadsRequest& request) {
+  return Caller(this).Read(&Stubs::workloads, &Workloads::ListWorkloads, request);
+}
+
+absl::StatusOr<v1::UpdateWorkloadResponse> Connection::UpdateWorkload(
+    v1::UpdateWorkloadRequest request) {
+  return Caller(this).Change(&Stubs::workloads, &Workloads::UpdateWorkload, &request);
+}
+
+absl::StatusOr<v1::DeleteWorkloadResponse> Connection::DeleteWorkload(
+    v1::DeleteWorkloadRequest request) {
+  return Caller(this).Change(&Stubs::workloads, &Workloads::DeleteWorkload, &request);
+}
+
+absl::StatusOr<v1::StartWorkloadResponse> Connection::StartWorkload(
+    v1::StartWorkloadRequest request) {
+  return Caller(this).Change(&Stubs::workloads, &Workloads::StartWorkload, &request);
+}
+
+absl::StatusOr<v1::StopWorkloadResponse> Connection::StopWorkload(v1::StopWorkloadRequest request) {
+  return Caller(this).Change(&Stubs::workloads, &Workloads::StopWorkload, &request);
+}
+
+absl::StatusOr<v1::RestartWorkloadResponse> Connection::RestartWorkload(
+    v1::RestartWorkloadRequest request) {
+  return Caller(this).Change(&Stubs::workloads, &Workloads::RestartWorkload, &request);
+}
+
+absl::StatusOr<v1::KillWorkloadResponse> Connection::KillWorkload(v1::KillWorkloadRequest request) {
+  return Caller(this).Change(&Stubs::workloads, &Workloads::KillWorkload, &request);
+}
+
+absl::StatusOr<v1::PauseWorkloadResponse> Connection::PauseWorkload(
+    v1::PauseWorkloadRequest request) {
+  return Caller(this).Change(&Stubs::workloads, &Workloads::PauseWorkload, &request);
+}
+
+absl::StatusOr<v1::ResumeWorkloadResponse> Connection::ResumeWorkload(
+    v1::ResumeWorkloadRequest request) {
+  return Caller(this).Change(&Stubs::workloads, &Workloads::ResumeWorkload, &request);
+}
+
+absl::StatusOr<v1::WaitWorkloadResponse> Connection::WaitWorkload(
+    const v1::WaitWorkloadRequest& request) {
+  return Caller(this, std::nullopt).Read(&Stubs::workloads, &Workloads::WaitWorkload, request);
+}
+
+absl::StatusOr<v1::GetOperationResponse> Connection::GetOperation(
+    const v1::GetOperationRequest& request) {
+  return Caller(this).Read(&Stubs::operations, &Operations::GetOperation, request);
+}
+
+absl::StatusOr<v1::ListOperationsResponse> Connection::ListOperations(
+    const v1::ListOperationsRequest& request) {
+  return Caller(this).Read(&Stubs::operations, &Operations::ListOperations, request);
+}
+
+absl::StatusOr<v1::WaitOperationResponse> Connection::WaitOperation(
+    const v1::WaitOperationRequest& request) {
+  return Caller(this, std::nullopt).Read(&Stubs::operations, &Operations::WaitOperation, request);
+}
+
+absl::StatusOr<v1::CancelOperationResponse> Connection::CancelOperation(
+    const v1::CancelOperationRequest& request) {
+  return Caller(this).Read(&Stubs::operations, &Operations::CancelOperation, request);
+}
+
+absl::StatusOr<v1::ListImagesResponse> Connection::ListImages(
+    const v1::ListImagesRequest& request) {
+  return Caller(this).Read(&Stubs::images, &Images::ListImages, request);
+}
+
+absl::StatusOr<v1::GetImageResponse> Connection::GetImage(const v1::GetImageRequest& request) {
+  return Caller(this).Read(&Stubs::images, &Images::GetImage, request);
+}
+
+absl::StatusOr<v1::DeleteImageResponse> Connection::DeleteImage(v1::DeleteImageRequest request) {
+  return Caller(this).Change(&Stubs::images, &Images::DeleteImage, &request);
+}
+
+absl::StatusOr<v1::GetInfoResponse> Connection::GetInfo() {
+  return Caller(this).Read(&Stubs::system, &System::GetInfo, v1::GetInfoRequest());
+}
+
+absl::StatusOr<v1::DoctorResponse> Connection::Doctor() {
+  return Caller(this).Read(&Stubs::system, &System::Doctor, v1::DoctorRequest());
+}
+
+std::unique_ptr<Stream<v1::StreamLogsResponse>> Connection::StreamLogs(
+    const v1::StreamLogsRequest& request) {
+  return std::make_unique<StreamOverGrpc<v1::StreamLogsResponse>>(
+      [this](const absl::Status& status) { return Lost(status); },
+      [&](grpc::ClientContext* context) {
+        return stubs()->workloads.StreamLogs(context, request);
+      });
+}
+
+std::unique_ptr<Stream<v1::WatchEventsResponse>> Connection::WatchEvents(
+    const v1::WatchEventsRequest& request) {
+  return std::make_unique<StreamOverGrpc<v1::WatchEventsResponse>>(
+      [this](const absl::Status& status) { return Lost(status); },
+      [&](grpc::ClientContext* context) { return stubs()->events.WatchEvents(context, request); });
+}
+
+std::unique_ptr<Stream<v1::ExportImageResponse>> Connection::ExportImage(
+    const v1::ExportImageRequest& request) {
+  return std::make_unique<StreamOverGrpc<v1::ExportImageResponse>>(
+      [this](const absl::Status& status) { return Lost(status); },
+      [&](grpc::ClientContext* context) { return stubs()->images.ExportImage(context, request); });
+}
+
+absl::StatusOr<v1::ImportImageResponse> Connection::ImportImage(
+    v1::ImportImageRequest::Header header,
+    const std::function<absl::StatusOr<std::string>()>& next) {
+  if (header.request_id().empty()) header.set_request_id(RandomHex(32));
+  std::shared_ptr<Stubs> stubs = this->stubs();
+  grpc::ClientContext context;
+  v1::ImportImageResponse response;
+  auto writer = stubs->images.ImportImage(&context, &response);
+  v1::ImportImageRequest request;
+  *request.mutable_header() = std::move(header);
+  bool open = writer->Write(request);
+  absl::Status source;
+  while (open) {
+    absl::StatusOr<std::string> piece = next();
+    source = piece.status();
+    if (!source.ok() || piece->empty()) break;
+    for (size_t at = 0; open && at < piece->size(); at += kImportPiece) {
+      request.set_data(piece->substr(at, kImportPiece));
+      open = writer->Write(request);
+    }
+  }
+  if (!source.ok()) context.TryCancel();
+  writer->WritesDone();
+  absl::Status status = Lost(FromCall(writer->Finish()));
+  VX_RETURN_IF_ERROR(source);
+  VX_RETURN_IF_ERROR(status);
+  return response;
+}
+
+}  // namespace vx::client

@@ -1,0 +1,99 @@
+// A connection to one vxd: its whole API as typed calls, without gRPC's headers.
+//
+// Errors are those of the daemon, with reason, hint and violations
+// (daemon/base/error.h). Where the connection itself fails: UNAVAILABLE
+// (CONNECTION_LOST). A call that changes something gets a request_id when the
+// caller set none, and is sent once more on a new connection when the first is
+// lost under it: the daemon does it once.
+//
+// Calls end with DEADLINE_EXCEEDED after kCallLimit, but for the waits and the
+// streams, which last as long as they must. Thread-safe.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "client/lib/stream.h"
+#include "client/lib/target.h"
+#include "vx/v1/event_service.pb.h"
+#include "vx/v1/image_service.pb.h"
+#include "vx/v1/operation_service.pb.h"
+#include "vx/v1/system_service.pb.h"
+#include "vx/v1/workload_service.pb.h"
+
+namespace vx::client {
+
+inline constexpr absl::Duration kCallLimit = absl::Seconds(60);
+
+class Connection {
+ public:
+  // The errors of Connect.
+  static absl::StatusOr<std::unique_ptr<Connection>> Open(const Target& target);
+  ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
+
+  absl::StatusOr<v1::CreateWorkloadResponse> CreateWorkload(v1::CreateWorkloadRequest request);
+  absl::StatusOr<v1::GetWorkloadResponse> GetWorkload(const v1::GetWorkloadRequest& request);
+  absl::StatusOr<v1::ListWorkloadsResponse> ListWorkloads(const v1::ListWorkloadsRequest& request);
+  absl::StatusOr<v1::UpdateWorkloadResponse> UpdateWorkload(v1::UpdateWorkloadRequest request);
+  absl::StatusOr<v1::DeleteWorkloadResponse> DeleteWorkload(v1::DeleteWorkloadRequest request);
+  absl::StatusOr<v1::StartWorkloadResponse> StartWorkload(v1::StartWorkloadRequest request);
+  absl::StatusOr<v1::StopWorkloadResponse> StopWorkload(v1::StopWorkloadRequest request);
+  absl::StatusOr<v1::RestartWorkloadResponse> RestartWorkload(v1::RestartWorkloadRequest request);
+  absl::StatusOr<v1::KillWorkloadResponse> KillWorkload(v1::KillWorkloadRequest request);
+  absl::StatusOr<v1::PauseWorkloadResponse> PauseWorkload(v1::PauseWorkloadRequest request);
+  absl::StatusOr<v1::ResumeWorkloadResponse> ResumeWorkload(v1::ResumeWorkloadRequest request);
+  absl::StatusOr<v1::WaitWorkloadResponse> WaitWorkload(const v1::WaitWorkloadRequest& request);
+  std::unique_ptr<Stream<v1::StreamLogsResponse>> StreamLogs(const v1::StreamLogsRequest& request);
+
+  absl::StatusOr<v1::GetOperationResponse> GetOperation(const v1::GetOperationRequest& request);
+  absl::StatusOr<v1::ListOperationsResponse> ListOperations(
+      const v1::ListOperationsRequest& request);
+  absl::StatusOr<v1::WaitOperationResponse> WaitOperation(const v1::WaitOperationRequest& request);
+  absl::StatusOr<v1::CancelOperationResponse> CancelOperation(
+      const v1::CancelOperationRequest& request);
+
+  std::unique_ptr<Stream<v1::WatchEventsResponse>> WatchEvents(
+      const v1::WatchEventsRequest& request);
+
+  absl::StatusOr<v1::ListImagesResponse> ListImages(const v1::ListImagesRequest& request);
+  absl::StatusOr<v1::GetImageResponse> GetImage(const v1::GetImageRequest& request);
+  absl::StatusOr<v1::DeleteImageResponse> DeleteImage(v1::DeleteImageRequest request);
+  std::unique_ptr<Stream<v1::ExportImageResponse>> ExportImage(
+      const v1::ExportImageRequest& request);
+  // Sends what `next` returns, piece by piece of at most 1 MiB, until it returns
+  // an empty one. Its error ends the call and is returned.
+  absl::StatusOr<v1::ImportImageResponse> ImportImage(
+      v1::ImportImageRequest::Header header,
+      const std::function<absl::StatusOr<std::string>()>& next);
+
+  absl::StatusOr<v1::GetInfoResponse> GetInfo();
+  absl::StatusOr<v1::DoctorResponse> Doctor();
+
+  // A new connection in place of a lost one; tries for `limit`, as a vxd that is
+  // started again needs a moment.
+  absl::Status Reconnect(absl::Duration limit);
+
+  const Target& target() const { return target_; }
+
+ private:
+  struct Stubs;
+  class Caller;
+
+  Connection(Target target, std::shared_ptr<Stubs> stubs);
+  static absl::StatusOr<std::shared_ptr<Stubs>> Dial(const Target& target);
+  std::shared_ptr<Stubs> stubs() const ABSL_LOCKS_EXCLUDED(mutex_);
+  absl::Status Lost(const absl::Status& status) const;
+
+  const Target target_;
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<Stubs> stubs_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace vx::client

@@ -1,0 +1,23 @@
+// Messages that the daemon sends one after the other as the answer to one call.
+#pragma once
+
+#include "absl/status/status.h"
+
+namespace vx::client {
+
+// Read by one thread; Cancel may come from any. Its end cancels what is left.
+template <typename Response>
+class Stream {
+ public:
+  virtual ~Stream() = default;
+  // Waits until the daemon has taken the call up. After an error, Finish says
+  // which.
+  virtual void WaitForStart() = 0;
+  // The next message; false at the end.
+  virtual bool Read(Response* response) = 0;
+  // After Read returned false: how the stream ended.
+  virtual absl::Status Finish() = 0;
+  virtual void Cancel() = 0;
+};
+
+}  // namespace vx::client
