@@ -1,0 +1,126 @@
+#include "plugins/agent/boot_config.h"
+
+#include <cstring>
+
+namespace vx::agent {
+namespace {
+
+constexpr size_t kMagicSize = sizeof kBootConfigMagic - 1;
+constexpr size_t kFieldHeader = 1 + sizeof(uint32_t);
+
+struct Field {
+  BootField tag;
+  std::string_view value;
+};
+
+// Takes the first field off `rest`; false when it is cut short.
+bool TakeField(std::string_view& rest, Field& field) {
+  if (rest.size() < kFieldHeader) return false;
+  uint32_t length;
+  memcpy(&length, rest.data() + 1, sizeof length);
+  field.tag = static_cast<BootField>(rest[0]);
+  rest.remove_prefix(kFieldHeader);
+  if (length > rest.size()) return false;
+  field.value = rest.substr(0, length);
+  rest.remove_prefix(length);
+  return true;
+}
+
+// nullptr, or why the field can't be.
+const char* Apply(const Field& field, BootConfig& config) {
+  const std::string value(field.value);
+  switch (field.tag) {
+    case BootField::kArg:
+      config.argv.push_back(value);
+      return nullptr;
+    case BootField::kEnv:
+      config.env.push_back(value);
+      return nullptr;
+    case BootField::kWorkingDir:
+      config.working_dir = value;
+      return nullptr;
+    case BootField::kUser:
+      config.user = value;
+      return nullptr;
+    case BootField::kHostname:
+      config.hostname = value;
+      return nullptr;
+    case BootField::kEnd:
+      return value.empty() ? nullptr : "an end with content";
+  }
+  return "an unknown field";
+}
+
+bool HasNul(const std::string& text) { return text.find('\0') != std::string::npos; }
+
+bool AnyHasNul(const std::vector<std::string>& texts) {
+  for (const std::string& text : texts) {
+    if (HasNul(text)) return true;
+  }
+  return false;
+}
+
+size_t EncodedSize(const BootConfig& config) {
+  size_t size = kMagicSize + kFieldHeader * 4 + config.working_dir.size() + config.user.size() +
+                config.hostname.size();
+  for (const std::string& arg : config.argv) size += kFieldHeader + arg.size();
+  for (const std::string& variable : config.env) size += kFieldHeader + variable.size();
+  return size;
+}
+
+void Append(std::string& blob, BootField tag, const std::string& value) {
+  const uint32_t length = static_cast<uint32_t>(value.size());
+  blob.push_back(static_cast<char>(tag));
+  blob.append(reinterpret_cast<const char*>(&length), sizeof length);
+  blob.append(value);
+}
+
+}  // namespace
+
+const char* CheckBootConfig(const BootConfig& config) {
+  if (config.argv.empty()) return "no command";
+  if (config.argv[0].empty()) return "an empty command";
+  if (config.argv.size() + config.env.size() > kMaxBootItems) {
+    return "too many arguments and variables";
+  }
+  if (EncodedSize(config) > kMaxBootConfig) return "arguments and variables are too long";
+  if (config.working_dir.empty() || config.working_dir[0] != '/') {
+    return "a working directory that is not absolute";
+  }
+  if (config.working_dir.size() > kMaxPath) return "a working directory that is too long";
+  if (config.hostname.size() > kMaxHostname) return "a hostname of more than 64 characters";
+  if (AnyHasNul(config.argv) || AnyHasNul(config.env) || HasNul(config.working_dir) ||
+      HasNul(config.user) || HasNul(config.hostname)) {
+    return "a NUL character";
+  }
+  return nullptr;
+}
+
+const char* DecodeBootConfig(std::string_view blob, BootConfig& config) {
+  config = BootConfig();
+  if (blob.size() > kMaxBootConfig) return "it is too long";
+  if (blob.substr(0, kMagicSize) != kBootConfigMagic) return "it has another format";
+  blob.remove_prefix(kMagicSize);
+  Field field;
+  do {
+    if (!TakeField(blob, field)) return "it is cut short";
+    if (const char* error = Apply(field, config)) return error;
+    if (config.argv.size() + config.env.size() > kMaxBootItems) return "it has too many items";
+  } while (field.tag != BootField::kEnd);
+  if (!blob.empty()) return "something follows its end";
+  return CheckBootConfig(config);
+}
+
+std::string EncodeBootConfig(const BootConfig& config) {
+  std::string blob = kBootConfigMagic;
+  blob.reserve(EncodedSize(config));
+  for (const std::string& arg : config.argv) Append(blob, BootField::kArg, arg);
+  for (const std::string& variable : config.env) Append(blob, BootField::kEnv, variable);
+  Append(blob, BootField::kWorkingDir, config.working_dir);
+  Append(blob, BootField::kUser, config.user);
+  Append(blob, BootField::kHostname, config.hostname);
+  Append(blob, BootField::kEnd, "");
+  return blob;
+}
+
+}  // namespace vx::agent

@@ -1,0 +1,57 @@
+// What a guest's agent is told: the blob that travels from the libvirt driver by
+// vx-shim's kConfig frame. The one header that the driver and the agent share.
+//
+// Form: the 4 bytes "VXB1", then fields, each a tag byte, a little-endian
+// uint32_t length and that many bytes; kEnd, of length 0, is the last. Texts hold
+// no NUL. A decoder refuses what it does not know: both ends are of one build.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace vx::agent {
+
+struct BootConfig {
+  // At least one.
+  std::vector<std::string> argv;
+  // "K=V".
+  std::vector<std::string> env;
+  // Absolute.
+  std::string working_dir = "/";
+  // "user[:group]", names or numbers; empty: root.
+  std::string user;
+  std::string hostname;
+
+  bool operator==(const BootConfig&) const = default;
+};
+
+inline constexpr char kBootConfigMagic[] = "VXB1";
+
+enum class BootField : uint8_t {
+  kEnd = 0,
+  kArg = 1,  // once for each
+  kEnv = 2,  // once for each
+  kWorkingDir = 3,
+  kUser = 4,
+  kHostname = 5,
+};
+
+// Bounds that both sides keep; the kernel's own are not larger.
+inline constexpr uint32_t kMaxBootConfig = 1024 * 1024;
+inline constexpr uint32_t kMaxBootItems = 8192;
+inline constexpr uint32_t kMaxHostname = 64;
+inline constexpr uint32_t kMaxPath = 4095;
+
+// Fills `config`; nullptr, or what is wrong with the blob (then `config` is
+// unspecified).
+const char* DecodeBootConfig(std::string_view blob, BootConfig& config);
+
+// nullptr, or which rule above `config` breaks.
+const char* CheckBootConfig(const BootConfig& config);
+
+// For a config that passes CheckBootConfig.
+std::string EncodeBootConfig(const BootConfig& config);
+
+}  // namespace vx::agent

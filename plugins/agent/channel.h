@@ -1,0 +1,60 @@
+// The agent's end of the output port: frames to and from vx-shim
+// (plugins/shim/protocol.h), through QEMU.
+//
+// At most one frame waits to be written; whoever makes output waits until it is
+// gone, so a slow host slows the command and nothing piles up.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+#include "plugins/shim/protocol.h"
+
+namespace vx::agent {
+
+class Channel {
+ public:
+  // The longest output frame: a port takes 32 KiB in one go.
+  static constexpr size_t kMaxOutput = 32 * 1024 - sizeof(shim::FrameHeader);
+
+  // Takes the port's descriptor.
+  explicit Channel(int fd) : fd_(fd) {}
+  Channel(const Channel&) = delete;
+  Channel& operator=(const Channel&) = delete;
+
+  int fd() const { return fd_; }
+
+  // Says hello and waits for the config, which it returns undecoded. Empty: the
+  // other end went away or broke the protocol.
+  std::string Introduce();
+
+  // Output waits to be written: Send nothing, poll for POLLOUT and Flush.
+  bool busy() const { return sent_ < out_.size(); }
+  // Begins to write a frame. Not while busy.
+  void Send(shim::FrameType type, const void* data, size_t size);
+  // Goes on writing. False: the other end is gone.
+  bool Flush();
+
+  // Reads what is there and hands out the signals asked for. False: the other
+  // end is gone or broke the protocol.
+  bool Receive(const std::function<void(int)>& on_signal);
+
+  // Writes a frame, and returns when the machine has taken it.
+  void SendAndWait(shim::FrameType type, const void* data, size_t size);
+
+ private:
+  bool ReadFully(void* data, size_t size);
+  bool WaitWritable();
+
+  int fd_;
+  std::string out_;
+  size_t sent_ = 0;
+  std::string in_;
+};
+
+// Waits until the port called `name` is there, within `timeout_ms`, and opens it;
+// -1 when it did not come.
+int OpenPort(const char* name, int timeout_ms);
+
+}  // namespace vx::agent

@@ -1,0 +1,175 @@
+#include "plugins/agent/system.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/reboot.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "plugins/agent/file.h"
+#include "plugins/agent/uevents.h"
+
+namespace vx::agent {
+namespace {
+
+constexpr char kDisk[] = "/dev/vda";
+constexpr char kNewRoot[] = "/newroot";
+
+struct GuestMount {
+  const char* type;
+  const char* target;
+  unsigned long flags;
+  const char* options;
+};
+
+constexpr GuestMount kGuestMounts[] = {
+    {"devpts", "/dev/pts", MS_NOSUID | MS_NOEXEC, "mode=0620,gid=5,ptmxmode=0666"},
+    {"tmpfs", "/dev/shm", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=1777"},
+    {"mqueue", "/dev/mqueue", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
+    {"cgroup2", "/sys/fs/cgroup", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr},
+};
+
+struct Link {
+  const char* target;
+  const char* path;
+};
+
+constexpr Link kDevLinks[] = {
+    {"/proc/self/fd", "/dev/fd"},
+    {"/proc/self/fd/0", "/dev/stdin"},
+    {"/proc/self/fd/1", "/dev/stdout"},
+    {"/proc/self/fd/2", "/dev/stderr"},
+};
+
+void LoadModule(const std::string& name) {
+  const std::string path = "/mods/" + name;
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)) {
+    Complain("module %s: %s", name.c_str(), strerror(errno));
+  }
+  if (fd >= 0) close(fd);
+  unlink(path.c_str());
+}
+
+bool MountDisk(int timeout_ms) {
+  Uevents events;
+  const Deadline deadline(timeout_ms);
+  while (mount(kDisk, kNewRoot, "ext4", MS_NOATIME, nullptr) < 0) {
+    if (errno != ENOENT && errno != ENXIO) {
+      Complain("mount %s: %s", kDisk, strerror(errno));
+      return false;
+    }
+    if (!events.WaitForNext(deadline)) {
+      Complain("the disk %s did not appear", kDisk);
+      return false;
+    }
+  }
+  return true;
+}
+
+void MoveMount(const char* name) {
+  const std::string target = std::string(kNewRoot) + name;
+  mkdir(target.c_str(), 0755);
+  if (mount(name, target.c_str(), nullptr, MS_MOVE, nullptr) < 0) {
+    Complain("move %s: %s", name, strerror(errno));
+  }
+}
+
+void BringLoopbackUp() {
+  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd < 0) return;
+  ifreq request = {};
+  strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK;
+  if (ioctl(fd, SIOCSIFFLAGS, &request) < 0) Complain("loopback: %s", strerror(errno));
+  close(fd);
+}
+
+}  // namespace
+
+void Complain(const char* format, ...) {
+  char line[512];
+  va_list arguments;
+  va_start(arguments, format);
+  vsnprintf(line, sizeof line, format, arguments);
+  va_end(arguments);
+  dprintf(STDERR_FILENO, "vx-agent: %s\n", line);
+}
+
+void MountEarly() {
+  mkdir("/dev", 0755);
+  mkdir("/proc", 0755);
+  mkdir("/sys", 0755);
+  mkdir(kNewRoot, 0755);
+  mount("devtmpfs", "/dev", "devtmpfs", MS_NOSUID, "mode=0755");
+  mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+  mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
+}
+
+void LoadModules() {
+  const std::string order = ReadSmallFile("/mods.order");
+  size_t begin = 0;
+  while (begin < order.size()) {
+    size_t end = order.find('\n', begin);
+    if (end == std::string::npos) end = order.size();
+    if (end > begin) LoadModule(order.substr(begin, end - begin));
+    begin = end + 1;
+  }
+}
+
+bool EnterRoot(int timeout_ms) {
+  if (!MountDisk(timeout_ms)) return false;
+  for (const char* name : {"/dev", "/proc", "/sys"}) MoveMount(name);
+  if (chdir(kNewRoot) < 0 || mount(".", "/", nullptr, MS_MOVE, nullptr) < 0 || chroot(".") < 0 ||
+      chdir("/") < 0) {
+    Complain("switch to the root: %s", strerror(errno));
+    return false;
+  }
+  return true;
+}
+
+void SetUpGuest(const std::string& hostname) {
+  for (const GuestMount& m : kGuestMounts) {
+    mkdir(m.target, 0755);
+    if (mount(m.type, m.target, m.type, m.flags, m.options) < 0 && errno != ENODEV) {
+      Complain("mount %s: %s", m.target, strerror(errno));
+    }
+  }
+  for (const Link& link : kDevLinks) symlink(link.target, link.path);
+  if (!hostname.empty() && sethostname(hostname.data(), hostname.size()) < 0) {
+    Complain("hostname: %s", strerror(errno));
+  }
+  BringLoopbackUp();
+}
+
+long OomKills() {
+  const std::string vmstat = ReadSmallFile("/proc/vmstat");
+  const size_t at = vmstat.find("\noom_kill ");
+  return at == std::string::npos ? 0 : atol(vmstat.c_str() + at + strlen("\noom_kill "));
+}
+
+void SealRoot() {
+  sync();
+  if (mount(nullptr, "/", nullptr, MS_REMOUNT | MS_RDONLY, nullptr) < 0) {
+    Complain("seal the root: %s", strerror(errno));
+  }
+}
+
+void PowerOff() {
+  sync();
+  reboot(RB_POWER_OFF);
+  // No way to switch off: a reboot ends the machine too.
+  reboot(RB_AUTOBOOT);
+  while (true) pause();
+}
+
+}  // namespace vx::agent
