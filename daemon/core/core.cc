@@ -1,0 +1,73 @@
+#include "daemon/core/core.h"
+
+#include <spdlog/spdlog.h>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/base/status_macros.h"
+
+namespace vx::core {
+namespace {
+
+constexpr absl::Duration kSettleTimeout = absl::Seconds(30);
+
+}  // namespace
+
+Core::Core(store::Store& store, image::ImageStore& images, int workers)
+    : store_(store),
+      pool_(std::make_unique<WorkPool>("vx-work", workers)),
+      operations_(store, *pool_),
+      workloads_(store, operations_, drivers_, images),
+      images_(store, operations_, images) {
+  store_.OnEvents([this](const std::vector<v1::Event>& events) { events_.Publish(events); });
+}
+
+Core::~Core() {
+  Close();
+  for (std::thread& thread : bring_up_) thread.join();
+  for (driver::Driver* driver : drivers_.Loaded()) driver->SetObserver(nullptr);
+  // Its tasks use all the rest.
+  pool_.reset();
+}
+
+absl::Status Core::Start() {
+  VX_RETURN_IF_ERROR(workloads_.NoteInterrupted());
+  for (const v1::DriverInfo& info : drivers_.Infos()) {
+    if (info.state() != v1::DRIVER_STATE_UNAVAILABLE) continue;
+    workloads_.AbortInterrupted(info.kind(), info.reason());
+  }
+  for (driver::Driver* driver : drivers_.Loaded()) {
+    bring_up_.emplace_back([this, driver] { BringUp(*driver); });
+  }
+  return absl::OkStatus();
+}
+
+void Core::BringUp(driver::Driver& driver) {
+  v1::DriverInfo info = driver.Probe();
+  absl::Status status = absl::OkStatus();
+  if (info.state() == v1::DRIVER_STATE_READY) {
+    status = driver.WaitSettled(kSettleTimeout);
+    if (status.ok()) {
+      driver.SetObserver(
+          [this](const driver::Observation& seen) { workloads_.OnObservation(seen); });
+      status = workloads_.Reconcile(driver);
+    }
+    if (!status.ok()) {
+      info.set_state(v1::DRIVER_STATE_UNAVAILABLE);
+      info.set_reason(std::string(status.message()));
+    }
+  }
+  if (info.state() != v1::DRIVER_STATE_READY) {
+    spdlog::warn("driver={} can't be used: {}", info.name(), info.reason());
+    workloads_.AbortInterrupted(driver.kind(), info.reason());
+  } else {
+    spdlog::info("driver={} ready", info.name());
+  }
+  drivers_.SetInfo(driver.kind(), info);
+}
+
+void Core::Close() {
+  operations_.Close();
+  drivers_.Close();
+}
+
+}  // namespace vx::core

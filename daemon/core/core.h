@@ -1,0 +1,58 @@
+// All of core, wired: what the services call.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "daemon/base/work_pool.h"
+#include "daemon/core/driver_set.h"
+#include "daemon/core/event_hub.h"
+#include "daemon/core/images.h"
+#include "daemon/core/operations.h"
+#include "daemon/core/workloads.h"
+#include "daemon/image/image_store.h"
+#include "daemon/store/store.h"
+
+namespace vx::core {
+
+// Thread-safe. `store` and `images` outlive it.
+class Core {
+ public:
+  Core(store::Store& store, image::ImageStore& images, int workers);
+  // Waits for what runs.
+  ~Core();
+
+  // Before Start.
+  DriverSet& drivers() { return drivers_; }
+
+  // Begins to probe the drivers and to reconcile, each in a thread of its own;
+  // returns at once.
+  absl::Status Start();
+
+  // Refuses new operations and lets go of whoever waits for a driver. What runs
+  // goes on; the destructor waits for it.
+  void Close();
+
+  store::Store& store() { return store_; }
+  EventHub& events() { return events_; }
+  Operations& operations() { return operations_; }
+  Workloads& workloads() { return workloads_; }
+  Images& images() { return images_; }
+
+ private:
+  void BringUp(driver::Driver& driver);
+
+  store::Store& store_;
+  EventHub events_;
+  DriverSet drivers_;
+  std::unique_ptr<WorkPool> pool_;
+  Operations operations_;
+  Workloads workloads_;
+  Images images_;
+  std::vector<std::thread> bring_up_;
+};
+
+}  // namespace vx::core

@@ -1,0 +1,77 @@
+#include "daemon/core/images.h"
+
+#include <memory>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/status_macros.h"
+
+namespace vx::core {
+namespace {
+
+// All changes of images take turns: two imports may share a name that only the
+// archive tells.
+constexpr char kKey[] = "images";
+
+// Removes the file when its last holder lets go.
+using TemporaryFile = std::shared_ptr<const std::string>;
+
+TemporaryFile RemoveLater(const std::string& path) {
+  return TemporaryFile(new std::string(path), [](const std::string* p) {
+    (void)RemoveTree(*p);
+    delete p;
+  });
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Operation> Images::Import(const std::string& path, const std::string& name,
+                                             const RequestKey& request) {
+  TemporaryFile archive = RemoveLater(path);
+  VX_ASSIGN_OR_RETURN(std::optional<v1::Operation> replayed, operations_.Replay(request));
+  if (replayed) return *replayed;
+  Submission submission;
+  submission.type = v1::OPERATION_TYPE_IMAGE_IMPORT;
+  submission.key = kKey;
+  submission.target = name;
+  if (!name.empty()) {
+    VX_ASSIGN_OR_RETURN(submission.target, image::NormalizeName(name));
+  }
+  submission.request = request;
+  submission.body = [this, archive, name](OperationRun& run) -> absl::Status {
+    VX_RETURN_IF_ERROR(run.Phase("import"));
+    return images_.Import(*archive, name).status();
+  };
+  return operations_.Submit(std::move(submission));
+}
+
+absl::StatusOr<v1::Operation> Images::Delete(const std::string& name, const RequestKey& request) {
+  VX_ASSIGN_OR_RETURN(std::optional<v1::Operation> replayed, operations_.Replay(request));
+  if (replayed) return *replayed;
+  VX_ASSIGN_OR_RETURN(v1::Image image, images_.Get(name));
+  auto check_unused = [this, full = image.name()]() -> absl::Status {
+    VX_ASSIGN_OR_RETURN(std::vector<std::string> users, store_.Read().WorkloadsOfImage(full));
+    if (users.empty()) return absl::OkStatus();
+    return Error(absl::StatusCode::kFailedPrecondition, "IMAGE_IN_USE",
+                 absl::StrCat("image ", full, " is used by ", absl::StrJoin(users, ", ")),
+                 "remove these workloads first");
+  };
+  VX_RETURN_IF_ERROR(check_unused());
+  Submission submission;
+  submission.type = v1::OPERATION_TYPE_IMAGE_DELETE;
+  submission.key = kKey;
+  submission.target = image.name();
+  submission.request = request;
+  submission.body = [this, check_unused, full = image.name()](OperationRun& run) -> absl::Status {
+    VX_RETURN_IF_ERROR(run.Phase("remove"));
+    VX_RETURN_IF_ERROR(check_unused());
+    return images_.Remove(full);
+  };
+  return operations_.Submit(std::move(submission));
+}
+
+}  // namespace vx::core

@@ -1,0 +1,336 @@
+// The steps of every operation on a workload. Each body runs in the workload's
+// turn, so nothing else changes it meanwhile.
+#include <spdlog/spdlog.h>
+
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "daemon/base/error.h"
+#include "daemon/base/ids.h"
+#include "daemon/base/signals.h"
+#include "daemon/base/status_macros.h"
+#include "daemon/core/timestamps.h"
+#include "daemon/core/workloads.h"
+
+namespace vx::core {
+namespace {
+
+absl::Duration GraceOf(const v1::Workload& workload, std::optional<absl::Duration> grace) {
+  return grace.value_or(FromProto(workload.spec().stop_grace()));
+}
+
+image::Form FormOf(const driver::Driver& driver) {
+  return driver.base_form() == driver::BaseForm::kLayers ? image::Form::kLayers
+                                                         : image::Form::kDisk;
+}
+
+void SetRunning(v1::Workload& workload, const driver::Observation& seen) {
+  v1::WorkloadStatus* status = workload.mutable_status();
+  status->set_state(v1::STATE_RUNNING);
+  status->set_desired(v1::DESIRED_STATE_RUNNING);
+  status->set_pid(seen.pid);
+  status->set_shim_pid(seen.shim_pid);
+  status->set_agent(seen.agent);
+  status->clear_exit();
+  status->clear_message();
+  *status->mutable_start_time() =
+      ToProto(seen.start_time == absl::InfinitePast() ? absl::Now() : seen.start_time);
+}
+
+// Copies the fields that the mask names.
+absl::Status ApplyMask(const v1::Workload& wanted, const std::vector<std::string>& paths,
+                       v1::Workload& workload) {
+  v1::Resources* resources = workload.mutable_spec()->mutable_resources();
+  const v1::Resources& given = wanted.spec().resources();
+  for (const std::string& path : paths) {
+    if (path == "labels") {
+      *workload.mutable_labels() = wanted.labels();
+    } else if (path == "spec.resources") {
+      *resources = given;
+    } else if (path == "spec.resources.cpus") {
+      given.has_cpus() ? resources->set_cpus(given.cpus()) : resources->clear_cpus();
+    } else if (path == "spec.resources.memory_bytes") {
+      given.has_memory_bytes() ? resources->set_memory_bytes(given.memory_bytes())
+                               : resources->clear_memory_bytes();
+    } else if (path == "spec.resources.pids") {
+      given.has_pids() ? resources->set_pids(given.pids()) : resources->clear_pids();
+    } else {
+      return InvalidFields({{"update_mask", absl::StrCat("\"", path, "\" can't be updated")}});
+    }
+  }
+  return absl::OkStatus();
+}
+
+bool TouchesResources(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    if (path.starts_with("spec.resources")) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+absl::StatusOr<driver::Driver*> Workloads::Enter(OperationRun& run, const std::string& uid,
+                                                 v1::Workload& workload) {
+  VX_RETURN_IF_ERROR(run.Phase("driver"));
+  VX_ASSIGN_OR_RETURN(workload, Load(uid));
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, drivers_.Await(workload.kind()));
+  // Reconcile may have changed it while this waited.
+  VX_ASSIGN_OR_RETURN(workload, Load(uid));
+  return driver;
+}
+
+absl::Status Workloads::Build(OperationRun& run, driver::Driver& driver,
+                              const v1::Workload& workload) {
+  VX_RETURN_IF_ERROR(run.Phase("image"));
+  VX_ASSIGN_OR_RETURN(image::Base leased,
+                      images_.Acquire(workload.spec().image(), FormOf(driver), workload.uid()));
+  VX_RETURN_IF_ERROR(run.Phase("prepare"));
+  return driver.Prepare(workload, {.digest = std::move(leased.digest),
+                                   .layers = std::move(leased.layers),
+                                   .disk = std::move(leased.disk),
+                                   .config = std::move(leased.config)});
+}
+
+absl::Status Workloads::DoCreate(OperationRun& run, const std::string& uid, bool start) {
+  VX_ASSIGN_OR_RETURN(v1::Workload workload, Load(uid));
+  driver::Driver* driver = nullptr;
+  auto build = [&]() -> absl::Status {
+    VX_ASSIGN_OR_RETURN(driver, Enter(run, uid, workload));
+    return Build(run, *driver, workload);
+  };
+  if (absl::Status built = build(); !built.ok()) {
+    run.UndoPhase("undo");
+    absl::Status undone = driver ? driver->Release(uid) : absl::OkStatus();
+    undone.Update(images_.Release(uid));
+    if (!undone.ok()) spdlog::error("workload={}: undo: {}", workload.name(), undone.ToString());
+    run.AtEnd([workload](store::Transaction& tx) {
+      return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_DELETED, workload);
+    });
+    return built;
+  }
+  workload.mutable_status()->set_state(v1::STATE_STOPPED);
+  if (start) return Launch(run, *driver, workload);
+  run.AtEnd([workload](store::Transaction& tx) {
+    return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status Workloads::DoStart(OperationRun& run, const std::string& uid) {
+  v1::Workload workload;
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  switch (workload.status().state()) {
+    case v1::STATE_RUNNING:
+      return absl::OkStatus();
+    case v1::STATE_PAUSED:
+      return Error(absl::StatusCode::kFailedPrecondition, "PAUSED",
+                   absl::StrCat("\"", workload.name(), "\" is paused"),
+                   absl::StrCat("vxctl resume ", workload.name()));
+    case v1::STATE_FAILED:
+      return Error(absl::StatusCode::kFailedPrecondition, "FAILED",
+                   absl::StrCat("\"", workload.name(), "\" has failed: ", workload.status().message()),
+                   absl::StrCat("remove it: vxctl rm -f ", workload.name()));
+    default:
+      return Launch(run, *driver, workload);
+  }
+}
+
+absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Workload& workload) {
+  const std::string& uid = workload.uid();
+  workload.mutable_status()->set_state(v1::STATE_STARTING);
+  workload.mutable_status()->set_desired(v1::DESIRED_STATE_RUNNING);
+  VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+  {
+    absl::MutexLock lock(&mutex_);
+    sent_signals_.erase(uid);
+  }
+  auto launch = [&]() -> absl::Status {
+    VX_RETURN_IF_ERROR(run.Phase("create"));
+    VX_RETURN_IF_ERROR(driver.Create(workload).status());
+    VX_RETURN_IF_ERROR(run.Phase("start"));
+    return driver.Start(uid);
+  };
+  absl::Status launched = launch();
+  if (!launched.ok()) return LaunchFailed(run, driver, workload, launched);
+  VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(uid));
+  SetRunning(workload, seen);
+  run.AtEnd([workload](store::Transaction& tx) {
+    return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
+  });
+  // A command that is over already: its end is taken in right after this turn,
+  // whether the driver told of it or not.
+  if (seen.presence == driver::Presence::kExited) OnObservation(seen);
+  return absl::OkStatus();
+}
+
+absl::Status Workloads::LaunchFailed(OperationRun& run, driver::Driver& driver,
+                                     v1::Workload& workload, const absl::Status& why) {
+  run.UndoPhase("undo");
+  v1::WorkloadStatus* status = workload.mutable_status();
+  auto seen = driver.Observe(workload.uid());
+  if (seen.ok() && seen->exit) *status->mutable_exit() = *seen->exit;
+  absl::Status undone = driver.Delete(workload.uid());
+  status->set_state(undone.ok() ? v1::STATE_STOPPED : v1::STATE_FAILED);
+  status->set_desired(v1::DESIRED_STATE_STOPPED);
+  status->set_message(std::string(undone.ok() ? why.message() : undone.message()));
+  status->set_pid(0);
+  status->set_shim_pid(0);
+  if (workload.spec().remove_on_exit() && undone.ok()) {
+    // The last state is told before the workload goes: a follower of its log
+    // learns the exit code.
+    VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+    absl::Status removed = Remove(driver, workload);
+    if (!removed.ok()) spdlog::error("workload={}: {}", workload.name(), removed.ToString());
+    return why;
+  }
+  run.AtEnd([workload](store::Transaction& tx) {
+    return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
+  });
+  return why;
+}
+
+absl::Status Workloads::EndRun(OperationRun& run, driver::Driver& driver, v1::Workload& workload,
+                               absl::Duration grace) {
+  v1::WorkloadStatus* status = workload.mutable_status();
+  const v1::WorkloadStatus before = *status;
+  status->set_state(v1::STATE_STOPPING);
+  status->set_desired(v1::DESIRED_STATE_STOPPED);
+  VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+  absl::Status stopped = driver.Stop(workload.uid(), grace);
+  absl::StatusOr<driver::Observation> seen = driver.Observe(workload.uid());
+  if (stopped.ok()) stopped = seen.status();
+  if (stopped.ok()) stopped = CloseRun(driver, workload, *seen, /*by_user=*/true);
+  if (stopped.ok()) return stopped;
+  // It could not be ended: it is what it was.
+  *status = before;
+  status->set_message(absl::StrCat("stop failed: ", std::string(stopped.message())));
+  VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+  return stopped;
+}
+
+absl::Status Workloads::DoStop(OperationRun& run, const std::string& uid,
+                               std::optional<absl::Duration> grace) {
+  v1::Workload workload;
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  if (!IsActive(workload)) return absl::OkStatus();
+  VX_RETURN_IF_ERROR(run.Phase("stop"));
+  VX_RETURN_IF_ERROR(EndRun(run, *driver, workload, GraceOf(workload, grace)));
+  if (workload.spec().remove_on_exit()) {
+    VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+    return Remove(*driver, workload);
+  }
+  run.AtEnd([workload](store::Transaction& tx) {
+    return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status Workloads::DoRestart(OperationRun& run, const std::string& uid,
+                                  std::optional<absl::Duration> grace) {
+  v1::Workload workload;
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  if (IsActive(workload)) {
+    VX_RETURN_IF_ERROR(run.Phase("stop"));
+    VX_RETURN_IF_ERROR(EndRun(run, *driver, workload, GraceOf(workload, grace)));
+  }
+  return Launch(run, *driver, workload);
+}
+
+absl::Status Workloads::DoKill(OperationRun& run, const std::string& uid, int signal) {
+  v1::Workload workload;
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  if (!IsActive(workload)) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
+                 absl::StrCat("\"", workload.name(), "\" is not running"));
+  }
+  VX_RETURN_IF_ERROR(run.Phase("kill"));
+  {
+    absl::MutexLock lock(&mutex_);
+    sent_signals_[uid] = signal;
+  }
+  VX_RETURN_IF_ERROR(driver->Kill(uid, signal));
+  // What SIGKILL ended is shown as ended when the operation is.
+  return signal == 9 ? Absorb(*driver, workload) : absl::OkStatus();
+}
+
+absl::Status Workloads::DoFreeze(OperationRun& run, const std::string& uid, bool freeze) {
+  v1::Workload workload;
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  VX_RETURN_IF_ERROR(run.Phase(freeze ? "pause" : "resume"));
+  VX_RETURN_IF_ERROR(freeze ? driver->Pause(uid) : driver->Resume(uid));
+  v1::WorkloadStatus* status = workload.mutable_status();
+  status->set_state(freeze ? v1::STATE_PAUSED : v1::STATE_RUNNING);
+  status->set_desired(freeze ? v1::DESIRED_STATE_PAUSED : v1::DESIRED_STATE_RUNNING);
+  run.AtEnd([workload](store::Transaction& tx) {
+    return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status Workloads::DoUpdate(OperationRun& run, const std::string& uid,
+                                 const v1::Workload& wanted,
+                                 const std::vector<std::string>& paths) {
+  v1::Workload workload;
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  if (!wanted.etag().empty() && wanted.etag() != workload.etag()) {
+    return Error(absl::StatusCode::kAborted, "ETAG_MISMATCH",
+                 absl::StrCat("\"", workload.name(), "\" was changed by someone else meanwhile"),
+                 "read it again and repeat the change");
+  }
+  VX_RETURN_IF_ERROR(ApplyMask(wanted, paths, workload));
+  VX_RETURN_IF_ERROR(run.Phase("update"));
+  if (TouchesResources(paths) && IsActive(workload)) {
+    VX_RETURN_IF_ERROR(driver->Update(uid, workload.spec().resources()));
+  }
+  workload.set_generation(workload.generation() + 1);
+  workload.set_etag(RandomHex(16));
+  *workload.mutable_update_time() = ToProto(absl::Now());
+  run.AtEnd([workload](store::Transaction& tx) {
+    return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
+  });
+  return absl::OkStatus();
+}
+
+absl::Status Workloads::DoDelete(OperationRun& run, const std::string& uid, bool force) {
+  v1::Workload workload;
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  if (IsActive(workload) && !force) {
+    return Error(absl::StatusCode::kFailedPrecondition, "STILL_RUNNING",
+                 absl::StrCat("\"", workload.name(), "\" is running"),
+                 absl::StrCat("stop it first, or: vxctl rm -f ", workload.name()));
+  }
+  if (IsActive(workload)) {
+    VX_RETURN_IF_ERROR(run.Phase("kill"));
+    VX_RETURN_IF_ERROR(EndRun(run, *driver, workload, absl::ZeroDuration()));
+  }
+  VX_RETURN_IF_ERROR(run.Phase("remove"));
+  return Remove(*driver, std::move(workload));
+}
+
+absl::Status Workloads::Remove(driver::Driver& driver, v1::Workload workload) {
+  v1::WorkloadStatus* status = workload.mutable_status();
+  status->set_state(v1::STATE_DELETING);
+  status->set_desired(v1::DESIRED_STATE_DELETED);
+  // From here on the next start finishes it.
+  VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+  absl::Status removed = driver.Release(workload.uid());
+  removed.Update(images_.Release(workload.uid()));
+  if (!removed.ok()) {
+    status->set_state(v1::STATE_FAILED);
+    status->set_message(absl::StrCat("remove failed: ", std::string(removed.message())));
+    VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+    return removed;
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    sent_signals_.erase(workload.uid());
+  }
+  VX_ASSIGN_OR_RETURN(store::Transaction tx, store_.Begin(store::Durability::kObservation));
+  VX_RETURN_IF_ERROR(PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_DELETED, workload));
+  return tx.Commit();
+}
+
+}  // namespace vx::core

@@ -1,0 +1,174 @@
+// Makes the inventory and the host agree after a start of the daemon.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "daemon/base/error.h"
+#include "daemon/base/status_macros.h"
+#include "daemon/core/timestamps.h"
+#include "daemon/core/workloads.h"
+
+namespace vx::core {
+namespace {
+
+constexpr int kPageSize = 1000;
+
+absl::Status AbortedError(const std::string& why) {
+  return Error(absl::StatusCode::kAborted, "INTERRUPTED", why, "repeat the command");
+}
+
+bool Runs(driver::Presence presence) {
+  return presence == driver::Presence::kRunning || presence == driver::Presence::kPaused;
+}
+
+absl::StatusOr<std::vector<v1::Workload>> WorkloadsOfKind(store::Store& store, v1::Kind kind) {
+  std::vector<v1::Workload> all;
+  int64_t after = 0;
+  do {
+    VX_ASSIGN_OR_RETURN(
+        store::Page<v1::Workload> page,
+        store.Read().ListWorkloads(after, kPageSize,
+                                   [kind](const v1::Workload& w) { return w.kind() == kind; }));
+    std::move(page.rows.begin(), page.rows.end(), std::back_inserter(all));
+    after = page.next;
+  } while (after != 0);
+  return all;
+}
+
+std::vector<v1::Operation> OfWorkload(const std::vector<v1::Operation>& operations,
+                                      const std::string& uid) {
+  std::vector<v1::Operation> own;
+  std::copy_if(operations.begin(), operations.end(), std::back_inserter(own),
+               [&](const v1::Operation& o) { return o.workload_uid() == uid; });
+  return own;
+}
+
+}  // namespace
+
+absl::Status Workloads::Reconcile(driver::Driver& driver) {
+  VX_ASSIGN_OR_RETURN(std::vector<v1::Workload> workloads,
+                      WorkloadsOfKind(store_, driver.kind()));
+  for (const v1::Workload& workload : workloads) {
+    absl::Status status =
+        ReconcileWorkload(driver, workload, OfWorkload(interrupted_, workload.uid()));
+    if (!status.ok()) spdlog::error("workload={}: reconcile: {}", workload.name(), status.ToString());
+  }
+  SweepOrphans(driver);
+  return absl::OkStatus();
+}
+
+absl::Status Workloads::ReconcileWorkload(driver::Driver& driver, const v1::Workload& workload,
+                                          const std::vector<v1::Operation>& interrupted) {
+  v1::Workload current = workload;
+  for (const v1::Operation& operation : interrupted) {
+    absl::Status ended = FinishOrUndo(driver, current, operation);
+    VX_RETURN_IF_ERROR(EndOperation(operation, ended));
+    absl::StatusOr<v1::Workload> reloaded = Load(workload.uid());
+    if (!reloaded.ok()) return absl::OkStatus();  // undone or removed
+    current = *reloaded;
+  }
+  if (current.status().state() == v1::STATE_DELETING) return Remove(driver, current);
+  const bool over = !IsActive(current) && current.status().has_exit();
+  if (over && current.spec().remove_on_exit()) return Remove(driver, current);
+  if (IsActive(current)) return Absorb(driver, current);
+  // Nothing of a run should be there.
+  VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(current.uid()));
+  const bool clean =
+      seen.presence == driver::Presence::kNone || seen.presence == driver::Presence::kPrepared;
+  return clean ? absl::OkStatus() : driver.Delete(current.uid());
+}
+
+absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workload,
+                                     const v1::Operation& operation) {
+  switch (operation.type()) {
+    case v1::OPERATION_TYPE_CREATE:
+      if (workload.status().state() == v1::STATE_CREATING) {
+        VX_RETURN_IF_ERROR(Remove(driver, workload));
+        return AbortedError("vxd stopped while it made the workload; what there was is undone");
+      }
+      return FinishStart(driver, workload);
+    case v1::OPERATION_TYPE_START:
+    case v1::OPERATION_TYPE_RESTART:
+      return FinishStart(driver, workload);
+    case v1::OPERATION_TYPE_STOP:
+      return FinishStop(driver, workload);
+    case v1::OPERATION_TYPE_DELETE:
+      return Remove(driver, workload);
+    default:
+      return AbortedError("vxd stopped before the change was done");
+  }
+}
+
+absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& workload) {
+  VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
+  if (Runs(seen.presence)) return Absorb(driver, workload);
+  if (seen.presence == driver::Presence::kExited) {
+    VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/false));
+    return Save(workload, store::Durability::kObservation);
+  }
+  VX_RETURN_IF_ERROR(driver.Delete(workload.uid()));
+  workload.mutable_status()->set_state(v1::STATE_STOPPED);
+  workload.mutable_status()->set_desired(v1::DESIRED_STATE_STOPPED);
+  VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+  return AbortedError("vxd stopped before the workload was started");
+}
+
+absl::Status Workloads::FinishStop(driver::Driver& driver, v1::Workload& workload) {
+  VX_RETURN_IF_ERROR(driver.Stop(workload.uid(), absl::ZeroDuration()));
+  if (!IsActive(workload)) return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
+  VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/true));
+  return Save(workload, store::Durability::kObservation);
+}
+
+absl::Status Workloads::EndOperation(v1::Operation operation, const absl::Status& status) {
+  operation.set_state(status.ok() ? v1::OPERATION_STATE_DONE : v1::OPERATION_STATE_ABORTED);
+  if (!status.ok()) *operation.mutable_error() = ToRpcStatus(status);
+  *operation.mutable_end_time() = ToProto(absl::Now());
+  VX_ASSIGN_OR_RETURN(store::Transaction tx, store_.Begin(store::Durability::kPromise));
+  VX_RETURN_IF_ERROR(tx.PutOperation(operation));
+  VX_RETURN_IF_ERROR(tx.AppendEvent(OperationEvent(v1::EVENT_TYPE_OPERATION_CHANGED, operation)));
+  return tx.Commit();
+}
+
+absl::Status Workloads::NoteInterrupted() {
+  VX_ASSIGN_OR_RETURN(interrupted_, store_.Read().OpenOperations());
+  for (const v1::Operation& operation : interrupted_) {
+    if (!operation.workload_uid().empty()) continue;
+    VX_RETURN_IF_ERROR(
+        EndOperation(operation, AbortedError("vxd stopped before the change was done")));
+  }
+  return absl::OkStatus();
+}
+
+void Workloads::AbortInterrupted(v1::Kind kind, const std::string& why) {
+  for (const v1::Operation& operation : interrupted_) {
+    absl::StatusOr<v1::Workload> workload = Load(operation.workload_uid());
+    if (!workload.ok() || workload->kind() != kind) continue;
+    absl::Status ended = EndOperation(operation, AbortedError(why));
+    if (!ended.ok()) spdlog::error("operation={}: {}", operation.id(), ended.ToString());
+  }
+}
+
+void Workloads::SweepOrphans(driver::Driver& driver) {
+  auto found = driver.List();
+  if (!found.ok()) {
+    spdlog::error("driver={}: list: {}", driver.name(), found.status().ToString());
+    return;
+  }
+  for (const driver::Observation& observation : *found) {
+    if (!absl::IsNotFound(Load(observation.uid).status())) continue;
+    spdlog::warn("driver={}: removes {}, which belongs to no workload", driver.name(),
+                 observation.uid);
+    absl::Status released = driver.Release(observation.uid);
+    if (!released.ok()) spdlog::error("orphan {}: {}", observation.uid, released.ToString());
+  }
+  for (const std::string& owner : images_.LeaseOwners()) {
+    if (absl::IsNotFound(Load(owner).status())) (void)images_.Release(owner);
+  }
+}
+
+}  // namespace vx::core

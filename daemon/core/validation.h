@@ -1,0 +1,22 @@
+// What is wrong with a spec, whatever the kind. Drivers add what their kind can't
+// do.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/base/error.h"
+#include "vx/v1/workload.pb.h"
+
+namespace vx::core {
+
+// All violations at once, with paths from the workload ("spec.resources.cpus").
+// An empty name is fine.
+std::vector<FieldViolation> ValidateWorkload(const v1::Workload& workload);
+
+std::vector<FieldViolation> ValidateResources(const v1::Resources& resources);
+
+std::vector<FieldViolation> ValidateLabels(const std::map<std::string, std::string>& labels);
+
+}  // namespace vx::core

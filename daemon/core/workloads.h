@@ -1,0 +1,148 @@
+// Workloads: what users ask for, brought about through the drivers.
+//
+// Every change is an operation; all work on one workload happens in its turn, one
+// at a time (Operations). A method here checks, records and returns; the steps
+// are in lifecycle.cc, what drivers report comes in through observe.cc, and
+// reconcile.cc puts things right after a start of the daemon.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "daemon/core/driver_set.h"
+#include "daemon/core/event_hub.h"
+#include "daemon/core/operations.h"
+#include "daemon/image/image_store.h"
+#include "daemon/store/store.h"
+
+namespace vx::core {
+
+// What Create promises: the operation, and the workload as recorded (empty when
+// an earlier, replayed request's workload is gone again).
+struct Created {
+  v1::Operation operation;
+  v1::Workload workload;
+};
+
+// Thread-safe. Everything given to the constructor outlives it.
+class Workloads {
+ public:
+  Workloads(store::Store& store, Operations& operations, DriverSet& drivers,
+            image::ImageStore& images)
+      : store_(store), operations_(operations), drivers_(drivers), images_(images) {}
+
+  absl::StatusOr<Created> Create(const v1::Workload& wanted, bool start, const RequestKey& request);
+  absl::StatusOr<v1::Operation> Update(const v1::Workload& wanted,
+                                       const std::vector<std::string>& paths,
+                                       const RequestKey& request);
+  absl::StatusOr<v1::Operation> Delete(const std::string& name, bool force,
+                                       const RequestKey& request);
+  absl::StatusOr<v1::Operation> Start(const std::string& name, const RequestKey& request);
+  // No grace: the spec's.
+  absl::StatusOr<v1::Operation> Stop(const std::string& name, std::optional<absl::Duration> grace,
+                                     const RequestKey& request);
+  absl::StatusOr<v1::Operation> Restart(const std::string& name,
+                                        std::optional<absl::Duration> grace,
+                                        const RequestKey& request);
+  absl::StatusOr<v1::Operation> Kill(const std::string& name, const std::string& signal,
+                                     const RequestKey& request);
+  absl::StatusOr<v1::Operation> Pause(const std::string& name, const RequestKey& request);
+  absl::StatusOr<v1::Operation> Resume(const std::string& name, const RequestKey& request);
+
+  // Waits for the driver when it is still probing.
+  absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(const std::string& uid,
+                                                             const driver::LogPosition& position);
+
+  // What a driver noticed by itself: looked at in the workload's turn.
+  void OnObservation(const driver::Observation& observation);
+
+  // Notes the operations that a stop of the daemon interrupted, and ends those of
+  // images. Once, before any other change.
+  absl::Status NoteInterrupted();
+  // Makes the store and the host agree for one kind, finishing or undoing what was
+  // interrupted. Once, before the driver is declared ready.
+  absl::Status Reconcile(driver::Driver& driver);
+  // Ends the interrupted operations of a kind whose driver can't be used.
+  void AbortInterrupted(v1::Kind kind, const std::string& why);
+
+ private:
+  // --- lifecycle.cc: bodies of operations, on the pool. ---
+  absl::Status DoCreate(OperationRun& run, const std::string& uid, bool start);
+  absl::Status DoUpdate(OperationRun& run, const std::string& uid, const v1::Workload& wanted,
+                        const std::vector<std::string>& paths);
+  absl::Status DoDelete(OperationRun& run, const std::string& uid, bool force);
+  absl::Status DoStart(OperationRun& run, const std::string& uid);
+  absl::Status DoStop(OperationRun& run, const std::string& uid,
+                      std::optional<absl::Duration> grace);
+  absl::Status DoRestart(OperationRun& run, const std::string& uid,
+                         std::optional<absl::Duration> grace);
+  absl::Status DoKill(OperationRun& run, const std::string& uid, int signal);
+  absl::Status DoFreeze(OperationRun& run, const std::string& uid, bool freeze);
+
+  // Waits for the workload's driver and loads the workload.
+  absl::StatusOr<driver::Driver*> Enter(OperationRun& run, const std::string& uid,
+                                        v1::Workload& workload);
+  absl::Status Build(OperationRun& run, driver::Driver& driver, const v1::Workload& workload);
+  absl::Status Launch(OperationRun& run, driver::Driver& driver, v1::Workload& workload);
+  absl::Status LaunchFailed(OperationRun& run, driver::Driver& driver, v1::Workload& workload,
+                            const absl::Status& why);
+  absl::Status EndRun(OperationRun& run, driver::Driver& driver, v1::Workload& workload,
+                      absl::Duration grace);
+  // Takes everything of the workload away; its row too.
+  absl::Status Remove(driver::Driver& driver, v1::Workload workload);
+
+  // --- observe.cc ---
+  // Brings the workload's record in line with what the driver sees.
+  absl::Status Absorb(driver::Driver& driver, v1::Workload workload);
+  // Puts how the run ended into the status and removes the run.
+  absl::Status CloseRun(driver::Driver& driver, v1::Workload& workload,
+                        const driver::Observation& observation, bool by_user);
+  bool EndedByUser(const std::string& uid, const v1::Exit& exit);
+
+  // --- reconcile.cc ---
+  absl::Status ReconcileWorkload(driver::Driver& driver, const v1::Workload& workload,
+                                 const std::vector<v1::Operation>& interrupted);
+  absl::Status FinishOrUndo(driver::Driver& driver, v1::Workload& workload,
+                            const v1::Operation& operation);
+  absl::Status FinishStart(driver::Driver& driver, v1::Workload& workload);
+  absl::Status FinishStop(driver::Driver& driver, v1::Workload& workload);
+  void SweepOrphans(driver::Driver& driver);
+
+  // --- workloads.cc ---
+  absl::StatusOr<v1::Operation> SubmitVerb(v1::OperationType type, const std::string& name,
+                                           const RequestKey& request,
+                                           std::function<absl::Status(const v1::Workload&)> check,
+                                           std::function<absl::Status(OperationRun&, std::string)> body);
+  absl::StatusOr<v1::Workload> Load(const std::string& uid);
+  absl::Status Save(v1::Workload& workload, store::Durability durability);
+  absl::Status EndOperation(v1::Operation operation, const absl::Status& status);
+
+  store::Store& store_;
+  Operations& operations_;
+  DriverSet& drivers_;
+  image::ImageStore& images_;
+  // Set before the threads that read it begin.
+  std::vector<v1::Operation> interrupted_;
+
+  absl::Mutex mutex_;
+  // The last signal that a user sent to what still runs: an end by it is the
+  // user's.
+  absl::flat_hash_map<std::string, int> sent_signals_ ABSL_GUARDED_BY(mutex_);
+};
+
+// Adds `workload` and the event that tells of it to a transaction.
+absl::Status PutWithEvent(store::Transaction& tx, v1::EventType type, const v1::Workload& workload);
+
+// Whether a run exists.
+bool IsActive(const v1::Workload& workload);
+
+}  // namespace vx::core

@@ -1,0 +1,65 @@
+// SQLite with RAII and absl::Status; nothing of the project.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace vx::store {
+
+// A prepared statement, borrowed from its Database's cache and given back (reset)
+// at the end of its life. Parameters count from 1, columns from 0.
+class Statement {
+ public:
+  Statement(sqlite3* db, sqlite3_stmt* stmt) : db_(db), stmt_(stmt) {}
+  Statement(Statement&& other) noexcept;
+  ~Statement();
+
+  Statement& Bind(int parameter, int64_t value);
+  // Copies the bytes.
+  Statement& Bind(int parameter, absl::string_view text);
+  Statement& BindBlob(int parameter, absl::string_view bytes);
+
+  // True: a row is there. False: the statement is done.
+  absl::StatusOr<bool> Step();
+  // Step of a statement that returns no rows.
+  absl::Status Run();
+
+  int64_t Int(int column) const;
+  // Text or blob.
+  std::string Bytes(int column) const;
+
+ private:
+  sqlite3* db_;
+  sqlite3_stmt* stmt_;
+};
+
+// One connection. Not thread-safe: its owner locks.
+class Database {
+ public:
+  // Opens or makes the file.
+  static absl::StatusOr<Database> Open(const std::string& path);
+  Database(Database&& other) noexcept;
+  ~Database();
+
+  // One statement at a time of the same text.
+  absl::StatusOr<Statement> Prepare(absl::string_view sql);
+  // Any number of statements without parameters.
+  absl::Status Execute(const std::string& sql);
+  int64_t LastInsertRowid() const;
+
+ private:
+  explicit Database(sqlite3* db) : db_(db) {}
+
+  sqlite3* db_;
+  std::unordered_map<std::string, sqlite3_stmt*> statements_;
+};
+
+}  // namespace vx::store

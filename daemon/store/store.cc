@@ -1,0 +1,66 @@
+#include "daemon/store/store.h"
+
+#include <utility>
+
+#include "daemon/base/status_macros.h"
+#include "daemon/store/migrations.h"
+
+namespace vx::store {
+
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
+  VX_ASSIGN_OR_RETURN(Database database, Database::Open(path));
+  // The version is looked at before anything that would write to the file.
+  VX_RETURN_IF_ERROR(Migrate(database, path));
+  VX_RETURN_IF_ERROR(database.Execute(
+      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+      "PRAGMA cache_size = -2048"));
+  return std::unique_ptr<Store>(new Store(std::move(database)));
+}
+
+absl::StatusOr<Transaction> Store::Begin(Durability durability) {
+  Transaction transaction(*this);
+  if (durability != durability_) {
+    VX_RETURN_IF_ERROR(database_.Execute(durability == Durability::kPromise
+                                             ? "PRAGMA synchronous = FULL"
+                                             : "PRAGMA synchronous = NORMAL"));
+    durability_ = durability;
+  }
+  VX_RETURN_IF_ERROR(database_.Execute("BEGIN IMMEDIATE"));
+  transaction.open_ = true;
+  return transaction;
+}
+
+View::View(Store& store) : store_(&store), lock_(store.mutex_) {}
+
+Database& View::db() const { return store_->database_; }
+
+Transaction::Transaction(Transaction&& other) noexcept
+    : View(std::move(other)),
+      open_(std::exchange(other.open_, false)),
+      events_(std::move(other.events_)) {}
+
+Transaction::~Transaction() {
+  if (open_) (void)db().Execute("ROLLBACK");
+}
+
+absl::Status Transaction::Commit() {
+  VX_RETURN_IF_ERROR(db().Execute("COMMIT"));
+  open_ = false;
+  if (store_->listener_ && !events_.empty()) store_->listener_(events_);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<std::string> View::GetMeta(const std::string& key) const {
+  VX_ASSIGN_OR_RETURN(Statement s, db().Prepare("SELECT value FROM meta WHERE key = ?1"));
+  VX_ASSIGN_OR_RETURN(bool row, s.Bind(1, key).Step());
+  return row ? s.Bytes(0) : std::string();
+}
+
+absl::Status Transaction::SetMeta(const std::string& key, const std::string& value) {
+  VX_ASSIGN_OR_RETURN(
+      Statement s, db().Prepare("INSERT INTO meta VALUES (?1, ?2) "
+                                "ON CONFLICT (key) DO UPDATE SET value = excluded.value"));
+  return s.Bind(1, key).Bind(2, value).Run();
+}
+
+}  // namespace vx::store

@@ -1,0 +1,142 @@
+// The inventory: workloads, operations, idempotency keys and events in one SQLite
+// file (WAL). It is the only truth; nothing is cached above it.
+//
+// All access goes through a View or a Transaction, which hold the store's lock
+// for as long as they live: keep them short, and never two at once in a thread.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "daemon/store/sqlite.h"
+#include "vx/v1/event_service.pb.h"
+#include "vx/v1/operation.pb.h"
+#include "vx/v1/workload.pb.h"
+
+namespace vx::store {
+
+// Whether a commit is on the disk when it returns (a promise was given), or may
+// be lost with the host's power, but not with the daemon (an observation, which
+// can be made again).
+enum class Durability { kPromise, kObservation };
+
+// What an idempotency key stands for.
+struct RequestRecord {
+  std::string fingerprint;
+  std::string operation_id;
+};
+
+// A page of rows; `next` is the key to go on from, 0 at the end.
+template <typename Message>
+struct Page {
+  std::vector<Message> rows;
+  int64_t next = 0;
+};
+
+class Store;
+
+// Reads.
+class View {
+ public:
+  explicit View(Store& store);
+  View(View&&) = default;
+  virtual ~View() = default;
+
+  // By name, uid, or a prefix of the uid of at least 4 digits that fits no other.
+  // NOT_FOUND (WORKLOAD_NOT_FOUND), INVALID_ARGUMENT (AMBIGUOUS_PREFIX).
+  absl::StatusOr<v1::Workload> FindWorkload(const std::string& name) const;
+  absl::StatusOr<v1::Workload> GetWorkload(const std::string& uid) const;
+  absl::StatusOr<bool> NameTaken(const std::string& name) const;
+  // Oldest first, those after `after` (0: from the first) that `keep` accepts.
+  absl::StatusOr<Page<v1::Workload>> ListWorkloads(
+      int64_t after, int limit, const std::function<bool(const v1::Workload&)>& keep) const;
+  absl::StatusOr<std::vector<std::string>> WorkloadsOfImage(const std::string& image) const;
+
+  // By id or a unique prefix of at least 4 digits. NOT_FOUND
+  // (OPERATION_NOT_FOUND), INVALID_ARGUMENT (AMBIGUOUS_PREFIX).
+  absl::StatusOr<v1::Operation> FindOperation(const std::string& id) const;
+  // Newest first, those before `before` (0: from the newest); `uid` empty: all.
+  absl::StatusOr<Page<v1::Operation>> ListOperations(int64_t before, int limit,
+                                                     const std::string& uid) const;
+  // Those that have not ended, oldest first.
+  absl::StatusOr<std::vector<v1::Operation>> OpenOperations() const;
+  absl::StatusOr<std::optional<RequestRecord>> FindRequest(const std::string& request_id) const;
+
+  // Oldest first, at most `limit`, those after `revision`.
+  absl::StatusOr<std::vector<v1::Event>> EventsAfter(int64_t revision, int limit) const;
+  // Revisions that are still kept: first (0 when none) and last ever given.
+  absl::StatusOr<std::pair<int64_t, int64_t>> EventRange() const;
+
+  // Empty when it was never set.
+  absl::StatusOr<std::string> GetMeta(const std::string& key) const;
+
+ protected:
+  Store* store_;
+  std::unique_lock<std::mutex> lock_;
+  Database& db() const;
+};
+
+// Reads and writes; rolled back unless committed.
+class Transaction : public View {
+ public:
+  Transaction(Transaction&& other) noexcept;
+  ~Transaction() override;
+
+  // Inserts or replaces by uid. ALREADY_EXISTS when another has the name.
+  absl::Status PutWorkload(const v1::Workload& workload);
+  absl::Status DeleteWorkload(const std::string& uid);
+  absl::Status PutOperation(const v1::Operation& operation);
+  absl::Status PutRequest(const std::string& request_id, const RequestRecord& record);
+  // Gives the event its revision.
+  absl::Status AppendEvent(v1::Event event);
+  absl::Status SetMeta(const std::string& key, const std::string& value);
+
+  absl::Status Commit();
+
+ private:
+  friend class Store;
+  explicit Transaction(Store& store) : View(store) {}
+
+  bool open_ = false;
+  std::vector<v1::Event> events_;
+};
+
+class Store {
+ public:
+  // Opens or makes `path` and migrates it. Errors as of Migrate.
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path);
+
+  View Read() { return View(*this); }
+  absl::StatusOr<Transaction> Begin(Durability durability);
+
+  // Told of every committed event, in order of revision, under the store's lock:
+  // it must be quick and must not use the store. Set once, before the first
+  // transaction.
+  void OnEvents(std::function<void(const std::vector<v1::Event>&)> listener) {
+    listener_ = std::move(listener);
+  }
+
+ private:
+  friend class View;
+  friend class Transaction;
+  explicit Store(Database database) : database_(std::move(database)) {}
+
+  std::mutex mutex_;
+  Database database_;  // guarded by mutex_
+  Durability durability_ = Durability::kPromise;
+  std::function<void(const std::vector<v1::Event>&)> listener_;
+};
+
+// How many events and ended operations are kept.
+inline constexpr int64_t kEventsKept = 20000;
+inline constexpr int64_t kOperationsKept = 1000;
+
+}  // namespace vx::store
