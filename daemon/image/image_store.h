@@ -51,6 +51,8 @@ class ImageStore {
                                                           const Limits& limits);
   ~ImageStore();
 
+  const std::string& dir() const;
+
   // By name.
   std::vector<v1::Image> List() const;
   // NOT_FOUND (IMAGE_NOT_FOUND); the hint lists what there is.
@@ -81,9 +83,9 @@ class ImageStore {
   std::vector<std::string> LeaseOwners() const;
 
  private:
-  ImageStore(std::string dir, const Limits& limits);
-
   struct State;
+  explicit ImageStore(std::unique_ptr<State> state);
+
   std::unique_ptr<State> state_;
 };
 

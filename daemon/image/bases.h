@@ -1,0 +1,63 @@
+// What images become on disk: layer folders and ext4 filesystems, each made once
+// and visible only when it is whole.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "daemon/image/byte_source.h"
+#include "daemon/image/image_store.h"
+#include "daemon/image/oci_layout.h"
+#include "daemon/image/once.h"
+
+namespace vx::image {
+
+// Thread-safe; calls may block for as long as the making takes.
+class Bases {
+ public:
+  // DIR as in image_store.h.
+  Bases(std::string dir, const Limits& limits) : dir_(std::move(dir)), limits_(limits) {}
+
+  // Digests must be ones.
+  std::string LayerPath(absl::string_view diff_id) const;
+  std::string DiskPath(absl::string_view digest) const;
+  std::vector<std::string> LayerPaths(const Content& content) const;
+
+  // A path under tmp/ that nothing else uses.
+  std::string TemporaryPath(absl::string_view what) const;
+
+  // Makes the layers that are missing from the blobs in `layout`. Checks each
+  // diff_id: BAD_ARCHIVE when a blob is not what it says.
+  absl::Status MakeLayers(const Content& content, const OciLayout& layout);
+  // Reads the blobs of layers that are there already too, and checks them.
+  absl::Status VerifyAndMakeLayers(const Content& content, const OciLayout& layout);
+  // Makes the layers and the disk where they are missing.
+  absl::Status MakeDisk(const Content& content, const OciLayout& layout);
+
+ private:
+  // What is left of the bounds while one image's layers are read.
+  struct Costs {
+    Budget stream;
+    Budget files;
+  };
+  struct LayerJob {
+    std::string blob;
+    std::string diff_id;
+  };
+
+  Costs NewCosts() const;
+  std::vector<LayerJob> Jobs(const Content& content, const OciLayout& layout) const;
+  absl::Status EnsureLayer(const LayerJob& job, Costs& costs);
+  absl::Status UnpackInto(const LayerJob& job, const std::string& folder, Costs& costs) const;
+  absl::Status BuildLayer(const LayerJob& job, Costs& costs) const;
+  absl::Status BuildDisk(const Content& content) const;
+
+  const std::string dir_;
+  const Limits limits_;
+  Once once_;
+};
+
+}  // namespace vx::image

@@ -1,0 +1,285 @@
+#include "daemon/image/image_store.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/status_macros.h"
+#include "daemon/image/archive.h"
+#include "daemon/image/bases.h"
+#include "daemon/image/catalog.h"
+#include "daemon/image/oci_archive.h"
+#include "daemon/image/staging.h"
+
+namespace vx::image {
+namespace {
+
+// Layers hold setuid programs: nobody else may reach them. Disks are opened by
+// emulators of other users, which know their names.
+struct Folder {
+  const char* name;
+  mode_t mode;
+};
+constexpr Folder kFolders[] = {{"", 0711},       {"/layout", 0700}, {"/layers", 0700},
+                               {"/disks", 0711}, {"/leases", 0700}, {"/tmp", 0700}};
+
+absl::Status MakeFolders(const std::string& dir) {
+  for (const Folder& folder : kFolders) {
+    std::string path = dir + folder.name;
+    VX_RETURN_IF_ERROR(MakeDirs(path, folder.mode));
+    if (chmod(path.c_str(), folder.mode) < 0)
+      return ErrnoError(errno, absl::StrCat("chmod ", path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status RemoveLeftovers(const std::string& tmp) {
+  VX_ASSIGN_OR_RETURN(std::vector<std::string> names, ListDir(tmp));
+  for (const std::string& name : names) {
+    VX_RETURN_IF_ERROR(RemoveTree(absl::StrCat(tmp, "/", name)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status SyncFile(const std::string& path) {
+  VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(path, O_RDONLY));
+  return fsync(fd.get()) == 0 ? absl::OkStatus() : ErrnoError(errno, absl::StrCat("fsync ", path));
+}
+
+v1::Image Named(const Content& content, const std::string& name) {
+  v1::Image image = content.ToImage();
+  image.set_name(name);
+  return image;
+}
+
+bool IsThere(const Base& base) {
+  if (!base.disk.empty()) return PathExists(base.disk);
+  for (const std::string& layer : base.layers) {
+    if (!PathExists(layer)) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+struct ImageStore::State {
+  State(const std::string& dir, const Limits& limits, Catalog catalog)
+      : dir(dir),
+        limits(limits),
+        layout(dir + "/layout"),
+        bases(dir, limits),
+        catalog(std::move(catalog)) {}
+
+  // The image that a lease holds, or else the one of that name; leased on return.
+  absl::StatusOr<Content> Lease(const std::string& name, const std::string& owner, bool& fresh);
+  absl::Status Make(const Content& content, Form form);
+  // Moves staged blobs into the layout and gives them their name.
+  absl::Status Commit(const Staged& staged, const OciLayout& staging);
+  absl::StatusOr<Content> Find(const std::string& name);
+
+  void BeginActivity();
+  void EndActivity();
+  // What may be removed now; nothing while something is in the making.
+  std::vector<std::string> Garbage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
+  void Dispose(const std::vector<std::string>& garbage);
+
+  const std::string dir;
+  const Limits limits;
+  const OciLayout layout;
+  Bases bases;
+  absl::Mutex mutex;
+  Catalog catalog ABSL_GUARDED_BY(mutex);
+  // Imports and exports in progress: they need what no name or lease keeps yet,
+  // or any more.
+  int activities ABSL_GUARDED_BY(mutex) = 0;
+  bool has_garbage ABSL_GUARDED_BY(mutex) = false;
+};
+
+void ImageStore::State::BeginActivity() {
+  absl::MutexLock lock(&mutex);
+  ++activities;
+}
+
+void ImageStore::State::EndActivity() {
+  std::vector<std::string> garbage;
+  {
+    absl::MutexLock lock(&mutex);
+    --activities;
+    garbage = Garbage();
+  }
+  Dispose(garbage);
+}
+
+std::vector<std::string> ImageStore::State::Garbage() {
+  if (!has_garbage || activities > 0) return {};
+  has_garbage = false;
+  return catalog.TakeGarbage(bases);
+}
+
+// What can't be removed now is removed by the next Open.
+void ImageStore::State::Dispose(const std::vector<std::string>& garbage) {
+  for (const std::string& path : garbage) RemoveTree(path).IgnoreError();
+}
+
+absl::StatusOr<Content> ImageStore::State::Find(const std::string& name) {
+  VX_ASSIGN_OR_RETURN(std::string full, NormalizeName(name));
+  absl::MutexLock lock(&mutex);
+  const Content* content = catalog.FindByName(full);
+  if (content == nullptr) return catalog.NotFound(full);
+  return *content;
+}
+
+absl::StatusOr<Content> ImageStore::State::Lease(const std::string& name, const std::string& owner,
+                                                 bool& fresh) {
+  VX_ASSIGN_OR_RETURN(std::string full, NormalizeName(name));
+  absl::MutexLock lock(&mutex);
+  std::optional<std::string> held = catalog.leases().Find(owner);
+  const Content* content = held ? catalog.FindByDigest(*held) : nullptr;
+  if (content == nullptr) content = catalog.FindByName(full);
+  if (content == nullptr) return catalog.NotFound(full);
+  fresh = !held.has_value();
+  VX_RETURN_IF_ERROR(catalog.leases().Add(owner, content->descriptor.digest));
+  return *content;
+}
+
+absl::Status ImageStore::State::Make(const Content& content, Form form) {
+  if (form == Form::kDisk) return bases.MakeDisk(content, layout);
+  return bases.MakeLayers(content, layout);
+}
+
+absl::Status ImageStore::State::Commit(const Staged& staged, const OciLayout& staging) {
+  for (const std::string& digest : staged.content.Blobs()) {
+    VX_RETURN_IF_ERROR(SyncFile(staging.BlobPath(digest)));
+  }
+  absl::MutexLock lock(&mutex);
+  // The blobs are garbage if the rest fails, and the old image if it doesn't.
+  has_garbage = true;
+  for (const std::string& digest : staged.content.Blobs()) {
+    std::string from = staging.BlobPath(digest), to = layout.BlobPath(digest);
+    // An image may have the same layer twice.
+    if (rename(from.c_str(), to.c_str()) < 0 && !(errno == ENOENT && PathExists(to))) {
+      return ErrnoError(errno, absl::StrCat("rename to ", to));
+    }
+  }
+  VX_RETURN_IF_ERROR(SyncDir(layout.BlobDir()));
+  return catalog.Put(staged.name, staged.content);
+}
+
+ImageStore::ImageStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
+ImageStore::~ImageStore() = default;
+
+absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& dir,
+                                                             const Limits& limits) {
+  VX_RETURN_IF_ERROR(MakeFolders(dir));
+  VX_RETURN_IF_ERROR(RemoveLeftovers(dir + "/tmp"));
+  VX_RETURN_IF_ERROR(OciLayout(dir + "/layout").Create());
+  VX_ASSIGN_OR_RETURN(Catalog catalog, Catalog::Open(dir));
+  auto state = std::make_unique<State>(dir, limits, std::move(catalog));
+  state->BeginActivity();
+  {
+    // Blobs and layers of an import that a crash cut short.
+    absl::MutexLock lock(&state->mutex);
+    state->has_garbage = true;
+  }
+  state->EndActivity();
+  return std::unique_ptr<ImageStore>(new ImageStore(std::move(state)));
+}
+
+const std::string& ImageStore::dir() const { return state_->dir; }
+
+std::vector<v1::Image> ImageStore::List() const {
+  absl::MutexLock lock(&state_->mutex);
+  std::vector<v1::Image> images;
+  for (const std::string& name : state_->catalog.Names()) {
+    images.push_back(Named(*state_->catalog.FindByName(name), name));
+  }
+  return images;
+}
+
+absl::StatusOr<v1::Image> ImageStore::Get(const std::string& name) const {
+  VX_ASSIGN_OR_RETURN(Content content, state_->Find(name));
+  return Named(content, *NormalizeName(name));
+}
+
+absl::StatusOr<v1::Image> ImageStore::Import(const std::string& tar_path, const std::string& name) {
+  state_->BeginActivity();
+  auto end = absl::MakeCleanup([&] { state_->EndActivity(); });
+  OciLayout staging(state_->bases.TemporaryPath("import"));
+  auto remove = absl::MakeCleanup([&] { RemoveTree(staging.dir()).IgnoreError(); });
+  VX_ASSIGN_OR_RETURN(Staged staged, StageArchive(tar_path, name, staging, state_->limits));
+  absl::Status made = state_->bases.VerifyAndMakeLayers(staged.content, staging);
+  if (made.ok()) made = state_->Commit(staged, staging);
+  if (made.ok()) return Named(staged.content, staged.name);
+  absl::MutexLock lock(&state_->mutex);
+  state_->has_garbage = true;
+  return made;
+}
+
+absl::Status ImageStore::Export(const std::string& name,
+                                const std::function<absl::Status(absl::string_view)>& sink) const {
+  state_->BeginActivity();
+  auto end = absl::MakeCleanup([&] { state_->EndActivity(); });
+  VX_ASSIGN_OR_RETURN(Content content, state_->Find(name));
+  VX_ASSIGN_OR_RETURN(std::string full, NormalizeName(name));
+  return WriteOciArchive(content, full, state_->layout, sink);
+}
+
+absl::Status ImageStore::Remove(const std::string& name) {
+  VX_ASSIGN_OR_RETURN(std::string full, NormalizeName(name));
+  std::vector<std::string> garbage;
+  {
+    absl::MutexLock lock(&state_->mutex);
+    VX_RETURN_IF_ERROR(state_->catalog.Remove(full));
+    state_->has_garbage = true;
+    garbage = state_->Garbage();
+  }
+  state_->Dispose(garbage);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Base> ImageStore::Acquire(const std::string& name, Form form,
+                                         const std::string& owner) {
+  bool fresh = false;
+  VX_ASSIGN_OR_RETURN(Content content, state_->Lease(name, owner, fresh));
+  Base base;
+  base.digest = content.descriptor.digest;
+  base.config = content.config.config;
+  if (form == Form::kDisk) base.disk = state_->bases.DiskPath(base.digest);
+  if (form == Form::kLayers) base.layers = state_->bases.LayerPaths(content);
+  if (IsThere(base)) return base;
+  absl::Status made = state_->Make(content, form);
+  if (made.ok()) return base;
+  if (fresh) Release(owner).IgnoreError();
+  return Annotate(made, absl::StrCat("image \"", name, "\""));
+}
+
+absl::Status ImageStore::Release(const std::string& owner) {
+  std::vector<std::string> garbage;
+  {
+    absl::MutexLock lock(&state_->mutex);
+    Leases& leases = state_->catalog.leases();
+    std::optional<std::string> digest = leases.Find(owner);
+    if (!digest.has_value()) return absl::OkStatus();
+    VX_RETURN_IF_ERROR(leases.Remove(owner));
+    // An image that lost its name goes with its last user.
+    if (!state_->catalog.HasName(*digest)) state_->has_garbage = true;
+    garbage = state_->Garbage();
+  }
+  state_->Dispose(garbage);
+  return absl::OkStatus();
+}
+
+std::vector<std::string> ImageStore::LeaseOwners() const {
+  absl::MutexLock lock(&state_->mutex);
+  return state_->catalog.leases().Owners();
+}
+
+}  // namespace vx::image
