@@ -1,5 +1,5 @@
 // Stands for crun where the caller may not raise its limits, as in most
-// containers: takes "rlimits" out of the bundle's config.json and becomes crun.
+// containers: hides "rlimits" in the bundle's config.json and becomes crun.
 // Adds well under a millisecond to what it stands for.
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -10,15 +10,10 @@
 
 namespace {
 
-// Blanks the member "rlimits": [...] with its comma. Its objects hold no
-// brackets.
-void BlankRlimits(std::string& json) {
+// Gives the member "rlimits" a name that no runtime knows.
+void HideRlimits(std::string& json) {
   size_t begin = json.find("\"rlimits\"");
-  if (begin == std::string::npos) return;
-  size_t end = json.find(']', begin);
-  if (end == std::string::npos) return;
-  if (json[end + 1] == ',') ++end;
-  memset(&json[begin], ' ', end - begin + 1);
+  if (begin != std::string::npos) json[begin + 1] = 'x';
 }
 
 void StripBundle(const std::string& dir) {
@@ -27,7 +22,7 @@ void StripBundle(const std::string& dir) {
   if (fd < 0 || fstat(fd, &info) < 0) return;
   std::string json(static_cast<size_t>(info.st_size), '\0');
   if (pread(fd, json.data(), json.size(), 0) == info.st_size) {
-    BlankRlimits(json);
+    HideRlimits(json);
     if (pwrite(fd, json.data(), json.size(), 0) < 0) return;
   }
   close(fd);
