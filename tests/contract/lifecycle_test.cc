@@ -1,0 +1,170 @@
+// Which calls are allowed when, and what is there after each.
+#include <signal.h>
+
+#include "absl/time/clock.h"
+#include "daemon/base/pidfd.h"
+#include "tests/contract/contract_test.h"
+
+namespace vx::contract {
+namespace {
+
+using driver::Presence;
+
+constexpr absl::Duration kLongGrace = absl::Seconds(60);
+
+class Lifecycle : public ContractTest {
+ protected:
+  void ExpectPresence(const std::string& uid, Presence presence) {
+    EXPECT_EQ(PresenceOf(uid), presence);
+    EXPECT_EQ(ListedPresenceOf(uid), presence);
+  }
+
+  // Nothing runs: what needs a run says so, what ends one is content.
+  void ExpectNothingRuns(const std::string& uid) {
+    EXPECT_THAT(driver().Kill(uid, SIGTERM), IsNotRunning());
+    EXPECT_THAT(driver().Kill(uid, SIGKILL), IsNotRunning());
+    EXPECT_THAT(driver().Pause(uid), IsNotRunning());
+    EXPECT_THAT(driver().Resume(uid), IsNotRunning());
+    EXPECT_THAT(driver().Stats(uid).status(), IsNotRunning());
+    VX_EXPECT_OK(driver().Stop(uid, kLongGrace));
+    VX_EXPECT_OK(driver().Update(uid, v1::Resources()));
+  }
+};
+
+TEST_F(Lifecycle, EachStepShowsInObserveAndList) {
+  const v1::Workload workload = NewWorkload(Behaviour::kEndsOnTerm);
+  const std::string& uid = workload.uid();
+  ExpectPresence(uid, Presence::kNone);
+  Prepare(workload);
+  ExpectPresence(uid, Presence::kPrepared);
+  Create(workload);
+  ExpectPresence(uid, Presence::kCreated);
+  const absl::Time before = absl::Now();
+  Start(workload);
+  ExpectPresence(uid, Presence::kRunning);
+
+  auto seen = driver().Observe(uid);
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  EXPECT_GT(seen->pid, 0);
+  EXPECT_GT(seen->shim_pid, 0);
+  EXPECT_NE(seen->pid, seen->shim_pid);
+  EXPECT_FALSE(seen->exit.has_value());
+  EXPECT_GE(seen->start_time, before - absl::Seconds(1));
+  EXPECT_LE(seen->start_time, absl::Now() + absl::Seconds(1));
+  UniqueFd process, shim;
+  if (Subject::Get().real()) {
+    auto opened_process = OpenPidfd(seen->pid), opened_shim = OpenPidfd(seen->shim_pid);
+    ASSERT_TRUE(opened_process.ok()) << opened_process.status();
+    ASSERT_TRUE(opened_shim.ok()) << opened_shim.status();
+    process = *std::move(opened_process);
+    shim = *std::move(opened_shim);
+  }
+
+  WaitForOutput(uid, "ready");
+  VX_ASSERT_OK(driver().Stop(uid, kLongGrace));
+  ExpectPresence(uid, Presence::kExited);
+  seen = driver().Observe(uid);
+  ASSERT_TRUE(seen.ok() && seen->exit.has_value());
+  EXPECT_EQ(seen->exit->code(), 3);
+  EXPECT_EQ(seen->pid, 0);
+  EXPECT_EQ(seen->shim_pid, 0);
+
+  VX_ASSERT_OK(driver().Delete(uid));
+  ExpectPresence(uid, Presence::kPrepared);
+  seen = driver().Observe(uid);
+  ASSERT_TRUE(seen.ok());
+  EXPECT_FALSE(seen->exit.has_value()) << "the exit record outlived the run";
+  if (process.valid()) {
+    EXPECT_TRUE(WaitPidfd(process.get(), absl::Seconds(5)));
+    EXPECT_TRUE(WaitPidfd(shim.get(), absl::Seconds(5)));
+  }
+  VX_ASSERT_OK(driver().Release(uid));
+  ExpectPresence(uid, Presence::kNone);
+}
+
+TEST_F(Lifecycle, AnUnknownWorkloadHasNothing) {
+  const std::string uid = NewWorkload(Behaviour::kTrue).uid();
+  ExpectPresence(uid, Presence::kNone);
+  ExpectNothingRuns(uid);
+  VX_EXPECT_OK(driver().Delete(uid));
+  VX_EXPECT_OK(driver().Release(uid));
+}
+
+TEST_F(Lifecycle, BeforePrepareThereIsNeitherRunNorLog) {
+  const v1::Workload workload = NewWorkload(Behaviour::kTrue);
+  EXPECT_THAT(driver().Create(workload).status(),
+              IsError(absl::StatusCode::kFailedPrecondition, "NOT_PREPARED"));
+  EXPECT_THAT(driver().OpenLog(workload.uid(), {}).status(),
+              IsError(absl::StatusCode::kNotFound, "NOT_PREPARED"));
+  EXPECT_FALSE(driver().Start(workload.uid()).ok());
+  ExpectPresence(workload.uid(), Presence::kNone);
+}
+
+TEST_F(Lifecycle, APreparedWorkloadHasAnEmptyLogAndNoRun) {
+  const v1::Workload workload = NewWorkload(Behaviour::kTrue);
+  Prepare(workload);
+  ExpectNothingRuns(workload.uid());
+  EXPECT_FALSE(driver().Start(workload.uid()).ok());
+  VX_EXPECT_OK(driver().Delete(workload.uid()));
+  VX_EXPECT_OK(driver().Delete(workload.uid()));
+  EXPECT_TRUE(OutputOf(workload.uid()).entries.empty());
+  ExpectPresence(workload.uid(), Presence::kPrepared);
+}
+
+TEST_F(Lifecycle, ACommandLessWorkloadCantBeCreated) {
+  v1::Workload workload = NewWorkload(Behaviour::kTrue);
+  workload.mutable_spec()->clear_command();
+  workload.mutable_spec()->add_entrypoint("");
+  Prepare(workload);
+  EXPECT_THAT(driver().Create(workload).status(),
+              IsError(absl::StatusCode::kInvalidArgument, "NO_COMMAND"));
+  ExpectPresence(workload.uid(), Presence::kPrepared);
+}
+
+TEST_F(Lifecycle, ARunThatWasNeverStartedCanBeDeletedAndMadeAgain) {
+  const v1::Workload workload = NewWorkload(Behaviour::kTrue);
+  Prepare(workload);
+  Create(workload);
+  EXPECT_TRUE(OutputOf(workload.uid()).entries.empty());
+  VX_EXPECT_OK(driver().Delete(workload.uid()));
+  ExpectPresence(workload.uid(), Presence::kPrepared);
+  Create(workload);
+  ExpectPresence(workload.uid(), Presence::kCreated);
+  VX_EXPECT_OK(driver().Release(workload.uid()));
+  ExpectPresence(workload.uid(), Presence::kNone);
+}
+
+TEST_F(Lifecycle, SigkillEndsARunThatWasNeverStarted) {
+  const v1::Workload workload = NewWorkload(Behaviour::kTrue);
+  Prepare(workload);
+  Create(workload);
+  VX_ASSERT_OK(driver().Kill(workload.uid(), SIGKILL));
+  ExpectPresence(workload.uid(), Presence::kExited);
+  EXPECT_EQ(ExitOf(workload.uid()).signal(), SIGKILL);
+  ExpectNothingRuns(workload.uid());
+}
+
+TEST_F(Lifecycle, DeleteEndsWhatRunsAndReleaseToo) {
+  const v1::Workload workload = LaunchUntil(Behaviour::kIgnoresTerm, "ready");
+  const std::string& uid = workload.uid();
+  VX_ASSERT_OK(driver().Delete(uid));
+  ExpectPresence(uid, Presence::kPrepared);
+  ExpectNothingRuns(uid);
+  VX_ASSERT_OK(driver().Delete(uid));
+  Create(workload);
+  Start(workload);
+  VX_ASSERT_OK(driver().Release(uid));
+  ExpectPresence(uid, Presence::kNone);
+  VX_ASSERT_OK(driver().Release(uid));
+}
+
+TEST_F(Lifecycle, AnEndedRunRefusesWhatNeedsOne) {
+  const v1::Workload workload = Launch(Behaviour::kTrue);
+  EXPECT_EQ(WaitForEnd(workload.uid()).code(), 0);
+  ExpectNothingRuns(workload.uid());
+  ExpectPresence(workload.uid(), Presence::kExited);
+  EXPECT_EQ(ExitOf(workload.uid()).code(), 0) << "a stop changed how the run ended";
+}
+
+}  // namespace
+}  // namespace vx::contract

@@ -1,0 +1,125 @@
+// The driver contract, proved on one driver:
+//
+//   contract_test --driver=fake|container|libvirt --module=FILE.so
+//                 [--bin=DIR] [--image=OCI-ARCHIVE] [--embed-cache=DIR]
+//                 [--work=DIR] [--half=first|second] [--gtest_…]
+//
+// Exits with 77 when this host can't run the driver, after saying why.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <filesystem>
+#include <memory>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/file.h"
+#include "tests/contract/sandbox.h"
+#include "tests/contract/subject.h"
+
+namespace vx::contract {
+namespace {
+
+constexpr int kSkipped = 77;
+
+// Takes "--NAME=VALUE"s; false, with a complaint, for anything else.
+bool ParseFlags(int argc, char** argv, Settings& settings) {
+  const std::pair<const char*, std::string*> flags[] = {{"--driver=", &settings.driver},
+                                                        {"--module=", &settings.module},
+                                                        {"--bin=", &settings.bin_dir},
+                                                        {"--image=", &settings.image},
+                                                        {"--embed-cache=", &settings.embed_cache},
+                                                        {"--work=", &settings.work_dir},
+                                                        {"--half=", &settings.half}};
+  for (int i = 1; i < argc; ++i) {
+    bool known = false;
+    for (const auto& [flag, value] : flags) {
+      if (!absl::StartsWith(argv[i], flag)) continue;
+      *value = argv[i] + std::string(flag).size();
+      known = true;
+    }
+    if (!known) fprintf(stderr, "contract_test: what is %s?\n", argv[i]);
+    if (!known) return false;
+  }
+  return !settings.driver.empty() && !settings.module.empty();
+}
+
+int Skip(const std::string& why) {
+  printf("SKIPPED: %s\n", why.c_str());
+  return kSkipped;
+}
+
+int Fail(const absl::Status& status) {
+  fprintf(stderr, "contract_test: %s\n", status.ToString().c_str());
+  return 1;
+}
+
+std::string MakeWorkDir() {
+  char path[] = "/tmp/vxc-XXXXXX";
+  return mkdtemp(path) == nullptr ? "" : path;
+}
+
+// Paths below `dir`, as far as they name a workload (32 digits).
+std::vector<std::string> WorkloadFiles(const std::string& dir) {
+  std::vector<std::string> found;
+  std::error_code error;
+  for (auto it = std::filesystem::recursive_directory_iterator(dir, error);
+       !error && it != std::filesystem::end(it); it.increment(error)) {
+    const std::string name = it->path().filename();
+    const size_t digits = name.find_first_not_of("0123456789abcdef");
+    if (digits == 32 || (digits == std::string::npos && name.size() == 32)) {
+      found.push_back("file " + it->path().string());
+    }
+  }
+  return found;
+}
+
+int CountLeftovers(const Subject& subject) {
+  std::vector<std::string> found =
+      FindLeftovers(subject.settings().work_dir, subject.environment().instance_id);
+  for (const std::string& dir :
+       {subject.environment().state_dir, subject.environment().runtime_dir}) {
+    for (const std::string& file : WorkloadFiles(dir)) found.push_back(file);
+  }
+  for (const std::string& thing : found) fprintf(stderr, "LEFT BEHIND: %s\n", thing.c_str());
+  return static_cast<int>(found.size());
+}
+
+// Runs the tests over an open subject, and sees what is left of it.
+int RunTests(Subject& subject) {
+  const v1::DriverInfo info = subject.driver().Probe();
+  if (info.state() != v1::DRIVER_STATE_READY) return Skip(info.reason() + "; " + info.hint());
+  if (absl::Status settled = subject.driver().WaitSettled(subject.patience()); !settled.ok()) {
+    return Fail(settled);
+  }
+  const int failed = RUN_ALL_TESTS();
+  subject.Close();
+  return failed != 0 || CountLeftovers(subject) > 0 ? 1 : 0;
+}
+
+int Main(Settings settings) {
+  const bool real = settings.driver != "fake", half = !settings.half.empty();
+  if (real && geteuid() != 0) return Skip("the driver " + settings.driver + " needs root");
+  absl::Status sandboxed = half || !real ? BecomeSubreaper() : EnterSandbox();
+  if (!sandboxed.ok()) return Fail(sandboxed);
+  if (settings.work_dir.empty()) settings.work_dir = MakeWorkDir();
+  const std::string work_dir = settings.work_dir;
+  Subject::Set(std::make_unique<Subject>(std::move(settings)));
+  absl::Status opened = Subject::Get().Open();
+  const int result = opened.ok() ? RunTests(Subject::Get()) : Fail(opened);
+  Subject::Set(nullptr);
+  if (!half && !RemoveTree(work_dir).ok()) fprintf(stderr, "%s is left\n", work_dir.c_str());
+  return result;
+}
+
+}  // namespace
+}  // namespace vx::contract
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  vx::contract::Settings settings;
+  if (!vx::contract::ParseFlags(argc, argv, settings)) return 2;
+  return vx::contract::Main(std::move(settings));
+}

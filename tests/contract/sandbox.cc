@@ -1,0 +1,106 @@
+#include "tests/contract/sandbox.h"
+
+#include <errno.h>
+#include <net/if.h>
+#include <sched.h>
+#include <sys/ioctl.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/status_macros.h"
+#include "daemon/base/unique_fd.h"
+#include "daemon/driver/id_ranges.h"
+#include "tests/contract/cgroups.h"
+
+namespace vx::contract {
+namespace {
+
+constexpr absl::Duration kPatience = absl::Seconds(5);
+
+absl::Status BringUpLoopback() {
+  UniqueFd fd(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  ifreq request = {};
+  strcpy(request.ifr_name, "lo");
+  request.ifr_flags = IFF_UP;
+  if (ioctl(fd.get(), SIOCSIFFLAGS, &request) < 0) return ErrnoError(errno, "bring lo up");
+  return absl::OkStatus();
+}
+
+std::vector<std::string> LinesOf(const std::string& path) {
+  return absl::StrSplit(ReadFile(path).value_or(""), '\n', absl::SkipEmpty());
+}
+
+// Waits for those that are on their way out, and reaps them; all are ours, as the
+// driver that would have is gone.
+void ReapChildren() {
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (absl::Now() < deadline) {
+    const pid_t pid = waitpid(-1, nullptr, WNOHANG);
+    if (pid < 0) return;
+    if (pid == 0) absl::SleepFor(absl::Milliseconds(10));
+  }
+}
+
+void FindProcesses(std::vector<std::string>& found) {
+  ReapChildren();
+  for (const std::string& task : ListDir("/proc/self/task").value_or(std::vector<std::string>())) {
+    const std::string children =
+        ReadFile(absl::StrCat("/proc/self/task/", task, "/children")).value_or("");
+    for (absl::string_view pid : absl::StrSplit(children, ' ', absl::SkipWhitespace())) {
+      const std::string name = ReadFile(absl::StrCat("/proc/", pid, "/comm")).value_or("");
+      found.push_back(absl::StrCat("process ", pid, " ", name));
+    }
+  }
+}
+
+void FindCgroups(const std::string& instance_id, std::vector<std::string>& found) {
+  std::vector<std::string> dirs = CgroupsNamed(instance_id);
+  // The instance's own are parents of nothing by now; children first.
+  std::reverse(dirs.begin(), dirs.end());
+  for (const std::string& dir : dirs) {
+    if (rmdir(dir.c_str()) < 0) found.push_back(absl::StrCat("cgroup ", dir, " in use"));
+  }
+}
+
+}  // namespace
+
+absl::Status BecomeSubreaper() {
+  if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0) return ErrnoError(errno, "become subreaper");
+  return absl::OkStatus();
+}
+
+absl::Status EnterSandbox() {
+  if (unshare(CLONE_NEWNS | CLONE_NEWNET) < 0) return ErrnoError(errno, "unshare");
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) < 0) {
+    return ErrnoError(errno, "make / private");
+  }
+  VX_RETURN_IF_ERROR(BringUpLoopback());
+  return BecomeSubreaper();
+}
+
+std::vector<std::string> FindLeftovers(const std::string& work_dir,
+                                       const std::string& instance_id) {
+  std::vector<std::string> found;
+  FindProcesses(found);
+  for (const std::string& line : LinesOf("/proc/self/mountinfo")) {
+    if (line.find(work_dir) != std::string::npos) found.push_back(absl::StrCat("mount ", line));
+  }
+  for (const std::string& line : LinesOf(driver::kIdClaimsFile)) {
+    if (line.find(instance_id) != std::string::npos) found.push_back(absl::StrCat("ids ", line));
+  }
+  FindCgroups(instance_id, found);
+  return found;
+}
+
+}  // namespace vx::contract

@@ -1,0 +1,22 @@
+// Where the suite runs drivers that act on the host.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+
+namespace vx::contract {
+
+// Mount and network namespaces of our own, loopback up, and the part of vxd that
+// reaps what loses its parent. Call while single-threaded.
+absl::Status EnterSandbox();
+
+// The part alone that is a matter of the process, for a child of the suite.
+absl::Status BecomeSubreaper();
+
+// What is still there of an instance after its last workload was released: one
+// sentence each. Removes the instance's own empty cgroups.
+std::vector<std::string> FindLeftovers(const std::string& work_dir, const std::string& instance_id);
+
+}  // namespace vx::contract

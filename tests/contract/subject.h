@@ -1,0 +1,71 @@
+// The driver under test, loaded from its module as vxd does it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "daemon/driver/driver.h"
+#include "tests/contract/observations.h"
+
+namespace vx::image {
+class ImageStore;
+}
+
+namespace vx::contract {
+
+// From the command line; see main.cc.
+struct Settings {
+  std::string driver;
+  std::string module;
+  std::string bin_dir;
+  std::string image;        // oci-archive of busybox; the fake needs none
+  std::string embed_cache;  // libvirt's probe results, kept between runs
+  std::string work_dir;     // where the driver's folders are made; short
+  std::string half;         // "first" or "second": this is a child of a recovery test
+};
+
+// One for each process.
+class Subject {
+ public:
+  // What the tests use; set by main before any test runs.
+  static Subject& Get();
+  static void Set(std::unique_ptr<Subject> subject);
+
+  explicit Subject(Settings settings);
+  ~Subject();
+
+  // Makes the folders, opens the images, loads the module.
+  absl::Status Open();
+  // Destroys the driver.
+  void Close();
+
+  driver::Driver& driver() { return *driver_; }
+  Observations& observations() { return observations_; }
+  const Settings& settings() const { return settings_; }
+  const driver::Environment& environment() const { return environment_; }
+
+  // Runs an image, rather than pretending to.
+  bool real() const { return settings_.driver != "fake"; }
+  bool vm() const { return driver_->kind() == v1::KIND_VM; }
+  // How many workloads to run at once.
+  int crowd() const { return vm() ? 3 : 8; }
+  // For what must happen in the end; generous, as nothing waits for it to pass.
+  absl::Duration patience() const { return absl::Seconds(vm() ? 90 : 30); }
+
+  // The base of the test image, leased to `uid`.
+  absl::StatusOr<driver::Base> AcquireBase(const std::string& uid);
+  absl::Status ReleaseBase(const std::string& uid);
+
+ private:
+  absl::Status OpenImages();
+
+  const Settings settings_;
+  driver::Environment environment_;
+  std::unique_ptr<image::ImageStore> images_;
+  Observations observations_;
+  std::unique_ptr<driver::Driver> driver_;
+};
+
+}  // namespace vx::contract
