@@ -1,0 +1,171 @@
+// "process" of config.json.
+#include <sys/resource.h>
+
+#include <iterator>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/base/status_macros.h"
+#include "plugins/container/runtime/config_parts.h"
+
+namespace vx::container {
+namespace {
+
+constexpr absl::string_view kCapabilityNames[] = {"CAP_CHOWN",
+                                                  "CAP_DAC_OVERRIDE",
+                                                  "CAP_DAC_READ_SEARCH",
+                                                  "CAP_FOWNER",
+                                                  "CAP_FSETID",
+                                                  "CAP_KILL",
+                                                  "CAP_SETGID",
+                                                  "CAP_SETUID",
+                                                  "CAP_SETPCAP",
+                                                  "CAP_LINUX_IMMUTABLE",
+                                                  "CAP_NET_BIND_SERVICE",
+                                                  "CAP_NET_BROADCAST",
+                                                  "CAP_NET_ADMIN",
+                                                  "CAP_NET_RAW",
+                                                  "CAP_IPC_LOCK",
+                                                  "CAP_IPC_OWNER",
+                                                  "CAP_SYS_MODULE",
+                                                  "CAP_SYS_RAWIO",
+                                                  "CAP_SYS_CHROOT",
+                                                  "CAP_SYS_PTRACE",
+                                                  "CAP_SYS_PACCT",
+                                                  "CAP_SYS_ADMIN",
+                                                  "CAP_SYS_BOOT",
+                                                  "CAP_SYS_NICE",
+                                                  "CAP_SYS_RESOURCE",
+                                                  "CAP_SYS_TIME",
+                                                  "CAP_SYS_TTY_CONFIG",
+                                                  "CAP_MKNOD",
+                                                  "CAP_LEASE",
+                                                  "CAP_AUDIT_WRITE",
+                                                  "CAP_AUDIT_CONTROL",
+                                                  "CAP_SETFCAP",
+                                                  "CAP_MAC_OVERRIDE",
+                                                  "CAP_MAC_ADMIN",
+                                                  "CAP_SYSLOG",
+                                                  "CAP_WAKE_ALARM",
+                                                  "CAP_BLOCK_SUSPEND",
+                                                  "CAP_AUDIT_READ",
+                                                  "CAP_PERFMON",
+                                                  "CAP_BPF",
+                                                  "CAP_CHECKPOINT_RESTORE"};
+
+struct RlimitName {
+  absl::string_view name;
+  int resource;
+};
+
+constexpr RlimitName kRlimits[] = {{"RLIMIT_AS", RLIMIT_AS},
+                                   {"RLIMIT_CORE", RLIMIT_CORE},
+                                   {"RLIMIT_CPU", RLIMIT_CPU},
+                                   {"RLIMIT_DATA", RLIMIT_DATA},
+                                   {"RLIMIT_FSIZE", RLIMIT_FSIZE},
+                                   {"RLIMIT_LOCKS", RLIMIT_LOCKS},
+                                   {"RLIMIT_MEMLOCK", RLIMIT_MEMLOCK},
+                                   {"RLIMIT_MSGQUEUE", RLIMIT_MSGQUEUE},
+                                   {"RLIMIT_NICE", RLIMIT_NICE},
+                                   {"RLIMIT_NOFILE", RLIMIT_NOFILE},
+                                   {"RLIMIT_NPROC", RLIMIT_NPROC},
+                                   {"RLIMIT_RSS", RLIMIT_RSS},
+                                   {"RLIMIT_RTPRIO", RLIMIT_RTPRIO},
+                                   {"RLIMIT_RTTIME", RLIMIT_RTTIME},
+                                   {"RLIMIT_SIGPENDING", RLIMIT_SIGPENDING},
+                                   {"RLIMIT_STACK", RLIMIT_STACK}};
+
+absl::Status ParseCapabilitySet(const Json& json, const char* key, uint64_t& bits) {
+  std::vector<std::string> names;
+  VX_RETURN_IF_ERROR(GetStrings(json, key, "process.capabilities", names));
+  for (const std::string& name : names) {
+    const int number = CapabilityNumber(name);
+    if (number < 0) {
+      return BadConfig(absl::StrCat("process.capabilities.", key),
+                       absl::StrCat("names \"", name, "\", which is no capability"));
+    }
+    bits |= uint64_t{1} << number;
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ParseCapabilities(const Json& json, Capabilities& capabilities) {
+  VX_RETURN_IF_ERROR(ParseCapabilitySet(json, "bounding", capabilities.bounding));
+  VX_RETURN_IF_ERROR(ParseCapabilitySet(json, "effective", capabilities.effective));
+  VX_RETURN_IF_ERROR(ParseCapabilitySet(json, "permitted", capabilities.permitted));
+  VX_RETURN_IF_ERROR(ParseCapabilitySet(json, "inheritable", capabilities.inheritable));
+  return ParseCapabilitySet(json, "ambient", capabilities.ambient);
+}
+
+absl::Status ParseRlimit(const Json& json, const std::string& where, Rlimit& rlimit) {
+  int64_t soft = 0, hard = 0;
+  VX_RETURN_IF_ERROR(GetString(json, "type", where, rlimit.name));
+  VX_RETURN_IF_ERROR(GetInt(json, "soft", where, soft));
+  VX_RETURN_IF_ERROR(GetInt(json, "hard", where, hard));
+  // "No limit" is the largest unsigned number, which is -1 here.
+  rlimit.soft = static_cast<uint64_t>(soft);
+  rlimit.hard = static_cast<uint64_t>(hard);
+  for (const RlimitName& known : kRlimits) {
+    if (known.name != rlimit.name) continue;
+    rlimit.resource = known.resource;
+    return absl::OkStatus();
+  }
+  return BadConfig(absl::StrCat(where, ".type"),
+                   absl::StrCat("is \"", rlimit.name, "\", which is no rlimit"));
+}
+
+absl::Status ParseUser(const Json& json, ProcessConfig& process) {
+  VX_RETURN_IF_ERROR(GetId(json, "uid", "process.user", process.uid));
+  VX_RETURN_IF_ERROR(GetId(json, "gid", "process.user", process.gid));
+  if (Member(json, "umask").is_number()) {
+    uint32_t mask = 0;
+    VX_RETURN_IF_ERROR(GetId(json, "umask", "process.user", mask));
+    process.umask = mask & 0777;
+  }
+  return ForEach(json, "additionalGids", "process.user",
+                 [&](const Json& element, const std::string& name) {
+                   if (!element.is_number_unsigned()) return BadConfig(name, "is not a group id");
+                   process.additional_gids.push_back(element.get<gid_t>());
+                   return absl::OkStatus();
+                 });
+}
+
+absl::Status ParseRlimits(const Json& json, std::vector<Rlimit>& rlimits) {
+  return ForEach(json, "rlimits", "process", [&](const Json& element, const std::string& name) {
+    Rlimit rlimit;
+    VX_RETURN_IF_ERROR(ParseRlimit(element, name, rlimit));
+    rlimits.push_back(std::move(rlimit));
+    return absl::OkStatus();
+  });
+}
+
+}  // namespace
+
+int CapabilityNumber(absl::string_view name) {
+  for (size_t i = 0; i < std::size(kCapabilityNames); ++i) {
+    if (kCapabilityNames[i] == name) return static_cast<int>(i);
+  }
+  return -1;
+}
+
+absl::Status ParseProcess(const Json& json, ProcessConfig& process) {
+  bool terminal = false;
+  if (!json.is_object()) return BadConfig("process", "is missing");
+  VX_RETURN_IF_ERROR(GetBool(json, "terminal", "process", terminal));
+  if (terminal) return BadConfig("process.terminal", "is not supported yet");
+  VX_RETURN_IF_ERROR(GetStrings(json, "args", "process", process.args));
+  if (process.args.empty()) return BadConfig("process.args", "names no command");
+  VX_RETURN_IF_ERROR(GetStrings(json, "env", "process", process.env));
+  VX_RETURN_IF_ERROR(GetString(json, "cwd", "process", process.cwd));
+  if (!process.cwd.starts_with("/")) return BadConfig("process.cwd", "is not absolute");
+  VX_RETURN_IF_ERROR(ParseUser(Member(json, "user"), process));
+  VX_RETURN_IF_ERROR(GetBool(json, "noNewPrivileges", "process", process.no_new_privileges));
+  VX_RETURN_IF_ERROR(ParseCapabilities(Member(json, "capabilities"), process.capabilities));
+  if (Member(json, "oomScoreAdj").is_number()) {
+    int64_t adjust = 0;
+    VX_RETURN_IF_ERROR(GetInt(json, "oomScoreAdj", "process", adjust));
+    process.oom_score_adj = static_cast<int>(adjust);
+  }
+  return ParseRlimits(json, process.rlimits);
+}
+
+}  // namespace vx::container

@@ -1,0 +1,233 @@
+#include "plugins/container/runtime/create.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/pidfd.h"
+#include "daemon/base/status_macros.h"
+#include "plugins/container/cgroup.h"
+#include "plugins/container/runtime/config.h"
+#include "plugins/container/runtime/init.h"
+#include "plugins/container/runtime/paths.h"
+#include "plugins/container/runtime/seccomp.h"
+#include "plugins/container/runtime/stage.h"
+#include "plugins/container/runtime/state.h"
+
+namespace vx::container {
+namespace {
+
+constexpr char kStageDir[] = "stage";
+// Init makes these itself, once it is where they are to begin.
+constexpr int kLateNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP;
+
+struct Pipe {
+  UniqueFd read;
+  UniqueFd write;
+};
+
+absl::StatusOr<Pipe> MakePipe() {
+  int fds[2];
+  if (pipe2(fds, O_CLOEXEC) < 0) return ErrnoError(errno, "make a pipe");
+  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+std::string MappingText(const std::vector<IdMapping>& mappings) {
+  std::string text;
+  for (const IdMapping& m : mappings) {
+    absl::StrAppend(&text, m.container, " ", m.host, " ", m.size, "\n");
+  }
+  return text;
+}
+
+// One container in the making; what was made is undone unless Keep is called.
+class Creation {
+ public:
+  Creation(const CreateOptions& options, std::string dir)
+      : options_(options), dir_(std::move(dir)) {}
+  ~Creation();
+
+  absl::Status Run();
+
+ private:
+  absl::Status MakeFolder();
+  absl::Status MakeCgroup();
+  absl::Status LoadFilter();
+  absl::Status JoinNamespaces() const;
+  absl::Status StartInit();
+  absl::StatusOr<UniqueFd> MapIds() const;
+  absl::Status WaitForInit();
+  absl::Status WriteFiles() const;
+
+  const CreateOptions& options_;
+  const std::string dir_;
+  Config config_;
+  SeccompProgram filter_;
+  std::unique_ptr<Cgroup> cgroup_;
+  CgroupDoors doors_;
+  UniqueFd start_;
+  Pipe go_;
+  Pipe report_;
+  pid_t init_ = 0;
+  bool made_folder_ = false;
+  bool done_ = false;
+};
+
+Creation::~Creation() {
+  if (done_) return;
+  // Init's parent, the caller, reaps it.
+  if (init_ > 0) kill(init_, SIGKILL);
+  if (cgroup_ != nullptr) {
+    cgroup_->Kill(absl::Seconds(5)).IgnoreError();
+    cgroup_->Remove().IgnoreError();
+  }
+  for (const char* name : {kStartFifo, kPidFile, kStateFile}) {
+    unlink(absl::StrCat(dir_, "/", name).c_str());
+  }
+  rmdir(absl::StrCat(dir_, "/", kStageDir).c_str());
+  if (made_folder_) rmdir(dir_.c_str());
+}
+
+absl::Status Creation::Run() {
+  VX_ASSIGN_OR_RETURN(config_, ReadConfig(options_.bundle));
+  VX_RETURN_IF_ERROR(LoadFilter());
+  VX_RETURN_IF_ERROR(MakeFolder());
+  VX_RETURN_IF_ERROR(MakeCgroup());
+  VX_RETURN_IF_ERROR(JoinNamespaces());
+  VX_RETURN_IF_ERROR(MakeStage(absl::StrCat(dir_, "/", kStageDir)));
+  VX_RETURN_IF_ERROR(StartInit());
+  VX_ASSIGN_OR_RETURN(UniqueFd userns, MapIds());
+  VX_RETURN_IF_ERROR(FillStage(config_, userns.get()));
+  if (write(go_.write.get(), "G", 1) != 1) return ErrnoError(errno, "let init go on");
+  VX_RETURN_IF_ERROR(WaitForInit());
+  VX_RETURN_IF_ERROR(WriteFiles());
+  done_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status Creation::LoadFilter() {
+  VX_ASSIGN_OR_RETURN(filter_, config_.seccomp_file.empty() ? CompileSeccomp(config_.seccomp)
+                                                            : LoadSeccomp(config_.seccomp_file));
+  return absl::OkStatus();
+}
+
+// The folder may be there already: for a container of vx it is the shim's.
+absl::Status Creation::MakeFolder() {
+  const std::string fifo = absl::StrCat(dir_, "/", kStartFifo);
+  const std::string stage = absl::StrCat(dir_, "/", kStageDir);
+  VX_RETURN_IF_ERROR(MakeDirs(options_.root, 0700));
+  made_folder_ = mkdir(dir_.c_str(), 0700) == 0;
+  if (mkfifo(fifo.c_str(), 0600) < 0) {
+    if (errno != EEXIST) return ErrnoError(errno, absl::StrCat("make ", fifo));
+    done_ = true;
+    return Error(absl::StatusCode::kAlreadyExists, "CONTAINER_EXISTS",
+                 absl::StrCat("there is a container \"", options_.id, "\" already"));
+  }
+  if (mkdir(stage.c_str(), 0700) < 0) return ErrnoError(errno, absl::StrCat("make ", stage));
+  VX_ASSIGN_OR_RETURN(start_, OpenFile(fifo, O_RDWR));
+  return absl::OkStatus();
+}
+
+absl::Status Creation::MakeCgroup() {
+  VX_ASSIGN_OR_RETURN(CgroupLayout layout, FindCgroups());
+  if (layout.mode == CgroupMode::kNone) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NO_CGROUPS",
+                 "no cgroup hierarchy is mounted", "mount cgroup2 on /sys/fs/cgroup");
+  }
+  if (config_.cgroups_path.empty()) config_.cgroups_path = absl::StrCat("/vx/", options_.id);
+  cgroup_ = Cgroup::Open(layout, config_.cgroups_path);
+  VX_RETURN_IF_ERROR(cgroup_->Make(config_.limits));
+  VX_ASSIGN_OR_RETURN(doors_, cgroup_->OpenDoors());
+  return absl::OkStatus();
+}
+
+// By the runtime itself, which has the rights and ends soon; init inherits them.
+absl::Status Creation::JoinNamespaces() const {
+  for (const JoinedNamespace& ns : config_.joined_namespaces) {
+    VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(ns.path, O_RDONLY));
+    if (setns(fd.get(), ns.flag) < 0) return ErrnoError(errno, absl::StrCat("join ", ns.path));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Creation::StartInit() {
+  VX_ASSIGN_OR_RETURN(go_, MakePipe());
+  VX_ASSIGN_OR_RETURN(report_, MakePipe());
+  clone_args args{};
+  args.flags = static_cast<uint64_t>(config_.new_namespaces & ~kLateNamespaces) | CLONE_PARENT;
+  if (doors_.into.valid()) {
+    args.flags |= CLONE_INTO_CGROUP;
+    args.cgroup = static_cast<uint64_t>(doors_.into.get());
+  }
+  const long pid = syscall(SYS_clone3, &args, sizeof args);
+  if (pid < 0) return ErrnoError(errno, "make namespaces");
+  if (pid == 0) {
+    go_.write.reset();
+    report_.read.reset();
+    RunInit({config_, filter_, doors_, go_.read.get(), report_.write.get(), start_.get(),
+             options_.exec_fd, options_.error_fd, options_.die_with_parent});
+  }
+  init_ = static_cast<pid_t>(pid);
+  go_.read.reset();
+  report_.write.reset();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<UniqueFd> Creation::MapIds() const {
+  if ((config_.new_namespaces & CLONE_NEWUSER) == 0) return UniqueFd();
+  const std::string proc = absl::StrCat("/proc/", init_);
+  VX_RETURN_IF_ERROR(
+      WriteToFile(absl::StrCat(proc, "/uid_map"), MappingText(config_.uid_mappings)));
+  VX_RETURN_IF_ERROR(
+      WriteToFile(absl::StrCat(proc, "/gid_map"), MappingText(config_.gid_mappings)));
+  // Init, root in there, makes them its command's.
+  for (int fd : {0, 1, 2}) {
+    struct stat st{};
+    if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))) continue;
+    if (fchown(fd, config_.root_uid(), config_.root_gid()) < 0) continue;
+  }
+  return OpenFile(absl::StrCat(proc, "/ns/user"), O_RDONLY);
+}
+
+absl::Status Creation::WaitForInit() {
+  std::string report;
+  char buffer[1024];
+  while (report != "R") {
+    const ssize_t n = read(report_.read.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    report.append(buffer, static_cast<size_t>(n));
+  }
+  if (report == "R") return absl::OkStatus();
+  return Error(absl::StatusCode::kInternal, "INIT_FAILED",
+               report.empty() ? "the container's init was killed" : report);
+}
+
+absl::Status Creation::WriteFiles() const {
+  ContainerState state{options_.id, options_.bundle,          config_.cgroups_path,
+                       init_,       ProcessStartTicks(init_), config_.annotations};
+  VX_RETURN_IF_ERROR(WriteState(dir_, state));
+  if (options_.pid_file.empty()) return absl::OkStatus();
+  return WriteFileAtomic(options_.pid_file, absl::StrCat(init_), 0644);
+}
+
+}  // namespace
+
+absl::Status Create(const CreateOptions& options) {
+  VX_ASSIGN_OR_RETURN(std::string dir, StateDir(options.root, options.id));
+  return Creation(options, std::move(dir)).Run();
+}
+
+}  // namespace vx::container

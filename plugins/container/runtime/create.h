@@ -1,0 +1,26 @@
+// OCI's create: makes a container whose init waits to be started, and leaves no
+// other process behind. Init is a child of the runtime's own parent.
+#pragma once
+
+#include <string>
+
+#include "absl/status/status.h"
+
+namespace vx::container {
+
+struct CreateOptions {
+  std::string root;
+  std::string id;
+  std::string bundle;
+  // Where init's pid is written; may be empty.
+  std::string pid_file;
+  // Descriptors of the caller's (plugins/shim/protocol.h); -1: none.
+  int exec_fd = -1;
+  int error_fd = 2;
+  bool die_with_parent = false;
+};
+
+// On failure nothing is left behind.
+absl::Status Create(const CreateOptions& options);
+
+}  // namespace vx::container
