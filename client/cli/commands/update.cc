@@ -1,0 +1,80 @@
+#include <memory>
+
+#include "client/cli/changes.h"
+#include "client/cli/commands/commands.h"
+#include "client/cli/errors.h"
+#include "client/cli/parse.h"
+#include "client/cli/spec_flags.h"
+#include "daemon/base/error.h"
+#include "daemon/base/status_macros.h"
+
+namespace vx::cli {
+namespace {
+
+struct UpdateFlags {
+  std::string name;
+  SpecFlags spec;  // its resources only
+  std::vector<std::string> labels;
+  bool no_wait = false;
+};
+
+// Labels are replaced as a whole by the API: those that are there stay.
+absl::Status MergeLabels(client::Connection& connection, const UpdateFlags& flags,
+                         v1::Workload* workload) {
+  v1::GetWorkloadRequest request;
+  request.set_name(flags.name);
+  VX_ASSIGN_OR_RETURN(auto response, connection.GetWorkload(request));
+  *workload->mutable_labels() = response.workload().labels();
+  workload->set_etag(response.workload().etag());
+  for (const std::string& label : flags.labels) {
+    if (label.size() > 1 && label.back() == '-' && label.find('=') == std::string::npos) {
+      workload->mutable_labels()->erase(label.substr(0, label.size() - 1));
+    } else if (absl::Status status = AddLabel(label, workload->mutable_labels()); !status.ok()) {
+      return Misuse(Annotate(status, "--label"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+void FillMask(const UpdateFlags& flags, google::protobuf::FieldMask* mask) {
+  if (!flags.labels.empty()) mask->add_paths("labels");
+  if (flags.spec.cpus.has_value()) mask->add_paths("spec.resources.cpus");
+  if (flags.spec.memory.has_value()) mask->add_paths("spec.resources.memory_bytes");
+  if (flags.spec.pids.has_value()) mask->add_paths("spec.resources.pids");
+}
+
+absl::StatusOr<v1::Operation> Begin(Context& context, const UpdateFlags& flags) {
+  v1::UpdateWorkloadRequest request;
+  FillMask(flags, request.mutable_update_mask());
+  if (request.update_mask().paths().empty()) {
+    return UsageError("nothing to change", "give --label, --cpus, --memory or --pids");
+  }
+  v1::Workload* workload = request.mutable_workload();
+  workload->set_name(flags.name);
+  VX_RETURN_IF_ERROR(FillResources(flags.spec, workload->mutable_spec()->mutable_resources()));
+  VX_ASSIGN_OR_RETURN(client::Connection * connection, context.Connect());
+  if (!flags.labels.empty()) VX_RETURN_IF_ERROR(MergeLabels(*connection, flags, workload));
+  VX_ASSIGN_OR_RETURN(auto response, connection->UpdateWorkload(request));
+  return response.operation();
+}
+
+int Update(Context& context, const UpdateFlags& flags) {
+  absl::StatusOr<v1::Operation> operation = Begin(context, flags);
+  if (!operation.ok()) return Report(operation.status());
+  return Conclude(context, *operation, flags.no_wait, flags.name);
+}
+
+}  // namespace
+
+Action DeclareUpdate(Arguments& arguments) {
+  auto flags = std::make_shared<UpdateFlags>();
+  arguments.Word("NAME", &flags->name, "Name, uid or beginning of a uid");
+  DeclareResources(arguments, &flags->spec);
+  arguments.List("-l,--label", &flags->labels, "K=V", "Set this label; K- removes it");
+  arguments.Flag("--no-wait", &flags->no_wait, "Print the operation's id instead of waiting");
+  for (const char* name : {"--restart", "-p,--publish"}) arguments.NotYet(name, true);
+  arguments.Example("vxctl update web --cpus 2 -m 1G -l tier=front");
+  return [flags](Context& context) { return Update(context, *flags); };
+}
+
+}  // namespace vx::cli

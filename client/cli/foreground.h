@@ -1,0 +1,19 @@
+// `vxctl run` in the foreground: the workload as if it were a child of the shell.
+#pragma once
+
+#include "client/cli/context.h"
+#include "vx/v1/workload.pb.h"
+
+namespace vx::cli {
+
+// Makes the workload, attaches to its output, starts it, and passes on what it
+// writes, byte for byte, until it ends. Returns its exit status; after an error,
+// which is reported, 1, or 127 and 126 where the command could not be started.
+//
+// SIGINT and SIGTERM are sent on to the workload; a second one leaves it running.
+int RunForeground(Context& context, const v1::Workload& workload);
+
+// 127 or 126 where a start failed for the command's sake, else as ExitStatus.
+int StartExitStatus(const absl::Status& status);
+
+}  // namespace vx::cli

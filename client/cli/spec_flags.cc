@@ -1,0 +1,211 @@
+#include "client/cli/spec_flags.h"
+
+#include <google/protobuf/util/time_util.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "client/cli/errors.h"
+#include "client/cli/parse.h"
+#include "client/lib/units.h"
+#include "daemon/base/error.h"
+#include "daemon/base/signals.h"
+#include "daemon/base/status_macros.h"
+
+namespace vx::cli {
+namespace {
+
+// An error of a flag's value: misuse, with the flag's name before it.
+absl::Status InFlag(const char* flag, const absl::Status& status) {
+  return status.ok() ? status : Misuse(Annotate(status, flag));
+}
+
+template <typename Value>
+absl::StatusOr<Value> InFlag(const char* flag, absl::StatusOr<Value> value) {
+  if (!value.ok()) return InFlag(flag, value.status());
+  return value;
+}
+
+// What is in CLI.md's vocabulary and has no meaning yet: refused by name.
+void DeclareNotYet(Arguments& arguments) {
+  for (const char* name : {"-i,--interactive", "-t,--tty", "--read-only", "--init", "--system",
+                           "--ephemeral", "--vnc", "--autostart"}) {
+    arguments.NotYet(name, false);
+  }
+  for (const char* name : {"--cpu-weight",
+                           "--ip",
+                           "--mac",
+                           "--dns",
+                           "--tmpfs",
+                           "--health-cmd",
+                           "--health-interval",
+                           "--on-unhealthy",
+                           "--depends-on",
+                           "--cap-add",
+                           "--cap-drop",
+                           "--security",
+                           "--userns",
+                           "--device",
+                           "--gpus",
+                           "--platform",
+                           "--arch",
+                           "--profile",
+                           "--cloud-init",
+                           "--iso",
+                           "--firmware",
+                           "--kernel",
+                           "--initrd",
+                           "--cmdline",
+                           "--ssh-key"}) {
+    arguments.NotYet(name, true);
+  }
+}
+
+absl::Status TooManyWords(const std::vector<std::string>& words, size_t taken) {
+  std::string rest =
+      absl::StrJoin(words.begin() + static_cast<std::ptrdiff_t>(taken), words.end(), " ");
+  return UsageError(absl::StrCat("\"", rest, "\" has no meaning here"),
+                    absl::StrCat("put the command behind --: … -- ", rest));
+}
+
+// IMAGE, or [NAME] when --image is given.
+absl::Status FillNames(const SpecFlags& flags, v1::Workload* workload) {
+  if (flags.words.size() > 1) return TooManyWords(flags.words, 1);
+  std::string word = flags.words.empty() ? "" : flags.words.front();
+  workload->set_name(flags.name);
+  workload->mutable_spec()->set_image(flags.image.empty() ? word : flags.image);
+  if (workload->spec().image().empty()) {
+    return UsageError("which image?", "name it, e.g. busybox; vxctl image ls shows what there is");
+  }
+  if (flags.image.empty() || word.empty()) return absl::OkStatus();
+  if (!flags.name.empty()) return UsageError("the name is given twice, by --name and as a word");
+  workload->set_name(word);
+  return absl::OkStatus();
+}
+
+absl::Status FillMaps(const SpecFlags& flags, v1::Workload* workload) {
+  for (const std::string& label : flags.labels) {
+    VX_RETURN_IF_ERROR(InFlag("--label", AddLabel(label, workload->mutable_labels())));
+  }
+  StringMap* env = workload->mutable_spec()->mutable_env();
+  for (const std::string& file : flags.env_files) {
+    VX_RETURN_IF_ERROR(InFlag("--env-file", AddEnvFile(file, env)));
+  }
+  for (const std::string& variable : flags.env) {
+    VX_RETURN_IF_ERROR(InFlag("--env", AddEnv(variable, env)));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status FillOutside(const SpecFlags& flags, v1::WorkloadSpec* spec) {
+  for (const std::string& network : flags.networks) spec->add_networks(network);
+  for (const std::string& text : flags.ports) {
+    VX_ASSIGN_OR_RETURN(*spec->add_ports(), InFlag("--publish", ParsePort(text)));
+  }
+  for (const std::string& text : flags.volumes) {
+    VX_ASSIGN_OR_RETURN(*spec->add_mounts(), InFlag("--volume", ParseMount(text)));
+  }
+  spec->set_privileged(flags.privileged);
+  return absl::OkStatus();
+}
+
+absl::Status FillEnd(const SpecFlags& flags, v1::WorkloadSpec* spec) {
+  spec->set_remove_on_exit(flags.remove);
+  spec->set_stop_signal(flags.stop_signal);
+  if (flags.restart.has_value()) {
+    VX_ASSIGN_OR_RETURN(auto policy, InFlag("--restart", ParseRestart(*flags.restart)));
+    spec->set_restart(policy);
+  }
+  if (flags.stop_timeout.has_value()) {
+    VX_ASSIGN_OR_RETURN(absl::Duration grace,
+                        InFlag("--stop-timeout", client::ParseDuration(*flags.stop_timeout)));
+    *spec->mutable_stop_grace() =
+        google::protobuf::util::TimeUtil::NanosecondsToDuration(absl::ToInt64Nanoseconds(grace));
+  }
+  return absl::OkStatus();
+}
+
+void FillCommand(const SpecFlags& flags, v1::WorkloadSpec* spec) {
+  for (const std::string& word : flags.command) spec->add_command(word);
+  if (flags.entrypoint.has_value()) spec->add_entrypoint(*flags.entrypoint);
+  spec->set_working_dir(flags.workdir);
+  spec->set_user(flags.user);
+  spec->set_hostname(flags.hostname);
+}
+
+bool HasResources(const SpecFlags& flags) {
+  return flags.cpus.has_value() || flags.memory.has_value() || flags.disk.has_value() ||
+         flags.pids.has_value();
+}
+
+}  // namespace
+
+void DeclareResources(Arguments& arguments, SpecFlags* flags) {
+  arguments.Option("--cpus", &flags->cpus, "N", "How many cpus' worth of time, e.g. 0.5");
+  arguments.Option("-m,--memory", &flags->memory, "SIZE", "Memory, e.g. 512M");
+  arguments.Option("--pids", &flags->pids, "N", "Processes and threads in a container");
+}
+
+void DeclareSpec(Arguments& arguments, SpecFlags* flags) {
+  arguments.Words("IMAGE", &flags->words, "The image; or the name, when --image says which", false);
+  arguments.Command(&flags->command);
+  arguments.Option("--kind", &flags->kind, "KIND", "container or vm");
+  arguments.Option("--name", &flags->name, "NAME", "Its name; chosen for you when left out");
+  arguments.Option("--image", &flags->image, "IMAGE", "The image");
+  DeclareResources(arguments, flags);
+  arguments.Option("--disk", &flags->disk, "SIZE", "Root disk of a VM");
+  arguments.List("-e,--env", &flags->env, "K=V", "A variable; K alone takes it from here");
+  arguments.List("--env-file", &flags->env_files, "FILE", "Variables, one a line");
+  arguments.List("-l,--label", &flags->labels, "K=V", "A mark of your own");
+  arguments.Option("-w,--workdir", &flags->workdir, "DIR", "Where the command starts");
+  arguments.Option("-u,--user", &flags->user, "USER[:GROUP]", "As whom the command runs");
+  arguments.Option("--entrypoint", &flags->entrypoint, "PROGRAM", "In place of the image's");
+  arguments.Option("--hostname", &flags->hostname, "NAME", "Host name inside");
+  arguments.List("--network", &flags->networks, "NETWORK", "Network to join; none: loopback alone");
+  arguments.List("-p,--publish", &flags->ports, "[IP:]HOST:GUEST[/udp]", "A port of the host");
+  arguments.List("-v,--volume", &flags->volumes, "SOURCE:/PATH[:ro]", "A volume or host path");
+  arguments.Option("--restart", &flags->restart, "POLICY",
+                   "no, on-failure, always or unless-stopped");
+  arguments.Flag("--rm", &flags->remove, "Delete it once it has stopped");
+  arguments.Option("--stop-signal", &flags->stop_signal, "SIGNAL", "Asks it to end");
+  arguments.Option("--stop-timeout,--stop-grace", &flags->stop_timeout, "TIME",
+                   "How long a stop waits before it kills");
+  arguments.Flag("--privileged", &flags->privileged, "With all the host's privileges");
+  DeclareNotYet(arguments);
+}
+
+absl::Status FillResources(const SpecFlags& flags, v1::Resources* resources) {
+  if (flags.cpus.has_value()) {
+    VX_ASSIGN_OR_RETURN(double cpus, InFlag("--cpus", client::ParseCpus(*flags.cpus)));
+    resources->set_cpus(cpus);
+  }
+  if (flags.memory.has_value()) {
+    VX_ASSIGN_OR_RETURN(int64_t bytes, InFlag("--memory", client::ParseSize(*flags.memory)));
+    resources->set_memory_bytes(bytes);
+  }
+  if (flags.disk.has_value()) {
+    VX_ASSIGN_OR_RETURN(int64_t bytes, InFlag("--disk", client::ParseSize(*flags.disk)));
+    resources->set_disk_bytes(bytes);
+  }
+  if (flags.pids.has_value()) {
+    VX_ASSIGN_OR_RETURN(int64_t pids,
+                        InFlag("--pids", client::ParseNumber(*flags.pids, "processes")));
+    resources->set_pids(pids);
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Workload> ToWorkload(const SpecFlags& flags) {
+  v1::Workload workload;
+  VX_ASSIGN_OR_RETURN(v1::Kind kind, InFlag("--kind", ParseKind(flags.kind)));
+  workload.set_kind(kind);
+  VX_RETURN_IF_ERROR(FillNames(flags, &workload));
+  VX_RETURN_IF_ERROR(FillMaps(flags, &workload));
+  v1::WorkloadSpec* spec = workload.mutable_spec();
+  FillCommand(flags, spec);
+  if (HasResources(flags)) VX_RETURN_IF_ERROR(FillResources(flags, spec->mutable_resources()));
+  VX_RETURN_IF_ERROR(FillOutside(flags, spec));
+  VX_RETURN_IF_ERROR(FillEnd(flags, spec));
+  return workload;
+}
+
+}  // namespace vx::cli

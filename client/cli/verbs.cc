@@ -1,0 +1,68 @@
+#include "client/cli/verbs.h"
+
+#include <memory>
+#include <utility>
+
+#include "client/cli/commands/commands.h"
+#include "client/cli/context.h"
+#include "client/cli/errors.h"
+#include "client/cli/render/progress.h"
+
+namespace vx::cli {
+namespace {
+
+// Known words of the vocabulary whose verb is still to come.
+const std::vector<std::string> kLater = {
+    "apply",   "adopt",        "advise", "attach",  "clone",  "commit",  "compare",
+    "console", "convert",      "cp",     "diff",    "down",   "exec",    "export",
+    "history", "host",         "import", "login",   "logout", "network", "ps-in",
+    "profile", "port-forward", "prune",  "release", "rename", "shell",   "snapshot",
+    "stats",   "token",        "top",    "undo",    "volume"};
+
+}  // namespace
+
+const std::vector<Verb>& Verbs() {
+  static const auto* verbs = new std::vector<Verb>{
+      {"create", {}, "Make a workload without starting it", DeclareCreate},
+      {"run", {}, "Make a workload, start it and show its output", DeclareRun},
+      {"launch", {}, "Make a workload and start it: run -d", DeclareLaunch},
+      {"start", {}, "Start workloads", DeclareStart},
+      {"stop", {}, "Ask workloads to end, and end them", DeclareStop},
+      {"restart", {}, "Stop workloads and start them again", DeclareRestart},
+      {"kill", {}, "Send workloads a signal", DeclareKill},
+      {"pause", {}, "Freeze workloads", DeclarePause},
+      {"resume", {}, "Let frozen workloads go on", DeclareResume},
+      {"rm", {"delete"}, "Delete workloads", DeclareRm},
+      {"update", {"set"}, "Change labels and limits of a workload", DeclareUpdate},
+      {"ls", {"ps", "list"}, "List workloads", DeclareLs},
+      {"inspect", {}, "All about workloads", DeclareInspect},
+      {"wait", {}, "Wait until workloads stop, run or are healthy", DeclareWait},
+      {"logs", {}, "What a workload wrote", DeclareLogs},
+      {"events", {}, "What happened", DeclareEvents},
+      {"operation", {}, "The changes that were asked for", DeclareOperation},
+      {"image", {}, "The images of this host", DeclareImage},
+      {"info", {}, "Facts about the daemon, its host and what it can run", DeclareInfo},
+      {"doctor", {}, "Check the host and say what to do", DeclareDoctor},
+      {"version", {}, "Versions of vxctl and vxd", DeclareVersion},
+  };
+  return *verbs;
+}
+
+int RunCommandLine(std::vector<std::string> words) {
+  GlobalFlags flags;
+  auto globals = [&](Arguments& arguments) {
+    arguments.Option("--host", &flags.host, "HOST",
+                     "Which vxd: unix:///PATH; else VX_HOST, else unix:///run/vx/vxd.sock");
+    arguments.Option("--progress", &flags.progress, "MODE", "auto, plain, json or none");
+  };
+  Parsed parsed = ParseCommandLine(std::move(words), Verbs(), kLater, globals);
+  if (!parsed.error.ok()) return Report(parsed.error);
+  if (!parsed.help.empty()) return Print(parsed.help);
+  if (absl::Status status = ParseProgress(flags.progress).status(); !status.ok()) {
+    return Report(status);
+  }
+  Context context(flags);
+  return parsed.action(context);
+}
+
+}  // namespace vx::cli
