@@ -1,0 +1,79 @@
+#include "plugins/libvirt/bundle.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/status_macros.h"
+#include "daemon/base/subprocess.h"
+
+namespace vx::libvirt {
+namespace {
+
+absl::StatusOr<int64_t> FileSize(const std::string& path) {
+  struct stat st;
+  if (stat(path.c_str(), &st) < 0) return ErrnoError(errno, absl::StrCat("stat ", path));
+  return st.st_size;
+}
+
+absl::Status MakeDisk(const std::string& path, const v1::Workload& workload,
+                      const std::string& base) {
+  std::vector<std::string> command = {"qemu-img", "create", "-q", "-f",  "qcow2",
+                                      "-b",       base,     "-F", "raw", path};
+  const v1::Resources& resources = workload.spec().resources();
+  if (resources.has_disk_bytes()) {
+    VX_ASSIGN_OR_RETURN(int64_t size, FileSize(base));
+    if (resources.disk_bytes() < size) {
+      return Error(
+          absl::StatusCode::kInvalidArgument, "DISK_TOO_SMALL",
+          absl::StrCat("a disk of ", resources.disk_bytes(), " bytes is smaller than image ",
+                       workload.spec().image(), ", which takes ", size),
+          "ask for more by --disk, or leave it out");
+    }
+    command.push_back(absl::StrCat(resources.disk_bytes()));
+  }
+  return RunCommandOk(std::move(command)).status();
+}
+
+}  // namespace
+
+absl::Status MakeBundle(const Paths& paths, const v1::Workload& workload,
+                        const driver::Base& base) {
+  const std::string& uid = workload.uid();
+  VX_RETURN_IF_ERROR(MakeDirs(paths.bundle(uid), 0700));
+  auto remove = absl::MakeCleanup([&] { RemoveTree(paths.bundle(uid)).IgnoreError(); });
+  VX_RETURN_IF_ERROR(MakeDisk(paths.disk(uid), workload, base.disk));
+  VX_RETURN_IF_ERROR(WriteFileAtomic(paths.log(uid), "", 0600));
+  VX_RETURN_IF_ERROR(
+      WriteFileAtomic(paths.image_config(uid), base.config.SerializeAsString(), 0600));
+  std::move(remove).Cancel();
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::ImageConfig> ReadImageConfig(const Paths& paths, const std::string& uid) {
+  auto content = ReadFile(paths.image_config(uid));
+  v1::ImageConfig config;
+  if (content.ok() && config.ParseFromString(*content)) return config;
+  return Error(absl::StatusCode::kFailedPrecondition, "NOT_PREPARED",
+               absl::StrCat("VM ", uid, " has no disk yet"));
+}
+
+absl::StatusOr<std::string> EncodeProcess(const driver::Process& process) {
+  agent::BootConfig config;
+  config.argv = process.argv;
+  config.env = process.env;
+  config.working_dir = process.working_dir;
+  config.user = process.user;
+  config.hostname = process.hostname;
+  if (const char* error = agent::CheckBootConfig(config)) {
+    return Error(absl::StatusCode::kInvalidArgument, "BAD_PROCESS",
+                 absl::StrCat("the guest can't be given ", error));
+  }
+  return agent::EncodeBootConfig(config);
+}
+
+}  // namespace vx::libvirt

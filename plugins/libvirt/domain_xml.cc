@@ -1,0 +1,127 @@
+#include "plugins/libvirt/domain_xml.h"
+
+#include <pugixml.hpp>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "plugins/shim/protocol.h"
+
+namespace vx::libvirt {
+namespace {
+
+// Without a bound QEMU's cache of translated code grows past a guest's memory.
+constexpr int kTranslationCacheMib = 64;
+
+pugi::xml_node Text(pugi::xml_node parent, const char* name, const std::string& value) {
+  pugi::xml_node node = parent.append_child(name);
+  node.text().set(value.c_str());
+  return node;
+}
+
+void Set(pugi::xml_node node, const char* name, const std::string& value) {
+  node.append_attribute(name).set_value(value.c_str());
+}
+
+pugi::xml_node Child(pugi::xml_node parent, const char* name, const char* attribute,
+                     const std::string& value) {
+  pugi::xml_node node = parent.append_child(name);
+  Set(node, attribute, value);
+  return node;
+}
+
+void AddBoot(pugi::xml_node domain, const DomainSpec& spec) {
+  pugi::xml_node os = domain.append_child("os");
+  pugi::xml_node type = Text(os, "type", "hvm");
+  Set(type, "arch", "x86_64");
+  Set(type, "machine", "q35");
+  Text(os, "kernel", spec.kernel);
+  Text(os, "initrd", spec.initramfs);
+  Text(os, "cmdline", KernelCommandLine(spec.kvm));
+}
+
+void AddProcessor(pugi::xml_node domain, const DomainSpec& spec) {
+  pugi::xml_node features = domain.append_child("features");
+  features.append_child("acpi");
+  if (!spec.kvm) {
+    pugi::xml_node cache =
+        Text(features.append_child("tcg"), "tb-cache", absl::StrCat(kTranslationCacheMib));
+    Set(cache, "unit", "MiB");
+  }
+  pugi::xml_node cpu = domain.append_child("cpu");
+  if (spec.kvm) {
+    Set(cpu, "mode", "host-passthrough");
+    return;
+  }
+  Set(cpu, "mode", "custom");
+  Set(cpu, "match", "exact");
+  Set(cpu, "check", "none");
+  Set(Text(cpu, "model", "qemu64"), "fallback", "allow");
+}
+
+void AddDisk(pugi::xml_node devices, const DomainSpec& spec) {
+  pugi::xml_node disk = Child(devices, "disk", "type", "file");
+  Set(disk, "device", "disk");
+  pugi::xml_node driver = Child(disk, "driver", "name", "qemu");
+  Set(driver, "type", "qcow2");
+  Set(driver, "cache", spec.disposable_disk ? "unsafe" : "writeback");
+  Set(driver, "discard", "unmap");
+  Child(disk, "source", "file", spec.disk);
+  Set(Child(disk, "target", "dev", "vda"), "bus", "virtio");
+}
+
+pugi::xml_node AddSocket(pugi::xml_node devices, const char* device, const std::string& path) {
+  pugi::xml_node node = Child(devices, device, "type", "unix");
+  Set(Child(node, "source", "mode", "connect"), "path", path);
+  return node;
+}
+
+void AddPorts(pugi::xml_node devices, const DomainSpec& spec) {
+  AddSocket(devices, "serial", spec.console_socket);
+  pugi::xml_node channel = AddSocket(devices, "channel", spec.output_socket);
+  Set(Child(channel, "target", "type", "virtio"), "name", shim::kOutputPort);
+}
+
+void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
+  pugi::xml_node devices = domain.append_child("devices");
+  Text(devices, "emulator", spec.emulator);
+  AddDisk(devices, spec);
+  Set(Child(devices, "controller", "type", "usb"), "model", "none");
+  AddPorts(devices, spec);
+  Child(devices, "memballoon", "model", "none");
+}
+
+}  // namespace
+
+std::string UuidOf(const std::string& uid) {
+  return absl::StrCat(uid.substr(0, 8), "-", uid.substr(8, 4), "-", uid.substr(12, 4), "-",
+                      uid.substr(16, 4), "-", uid.substr(20));
+}
+
+std::string KernelCommandLine(bool kvm) {
+  // Emulated, the kernel's self-tests and mitigations cost a second and protect
+  // nothing that the emulator doesn't.
+  const char* const kEmulated =
+      " tsc=reliable no_timer_check noreplace-smp mitigations=off cryptomgr.notests nokaslr";
+  return absl::StrCat("console=ttyS0 panic=-1 quiet 8250.nr_uarts=1 reboot=t",
+                      kvm ? "" : kEmulated);
+}
+
+std::string DomainXml(const DomainSpec& spec) {
+  pugi::xml_document document;
+  pugi::xml_node domain = Child(document, "domain", "type", spec.kvm ? "kvm" : "qemu");
+  Text(domain, "name", spec.name);
+  Text(domain, "uuid", UuidOf(spec.uid));
+  Set(Text(domain, "memory", absl::StrCat(spec.memory_bytes / 1024)), "unit", "KiB");
+  Text(domain, "vcpu", absl::StrCat(spec.vcpus));
+  AddBoot(domain, spec);
+  AddProcessor(domain, spec);
+  Text(domain, "on_poweroff", "destroy");
+  Text(domain, "on_reboot", "destroy");
+  Text(domain, "on_crash", "destroy");
+  AddDevices(domain, spec);
+  std::ostringstream xml;
+  document.save(xml, "  ", pugi::format_indent | pugi::format_no_declaration);
+  return xml.str();
+}
+
+}  // namespace vx::libvirt

@@ -1,0 +1,36 @@
+// What libvirt is told of a VM.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+namespace vx::libvirt {
+
+struct DomainSpec {
+  std::string name;
+  // 32 hex digits.
+  std::string uid;
+  bool kvm = false;
+  std::string emulator;
+  std::string kernel;
+  std::string initramfs;
+  int64_t memory_bytes = 0;
+  int vcpus = 1;
+  // qcow2.
+  std::string disk;
+  // The disk goes with the workload: the guest's flushes need not reach it.
+  bool disposable_disk = false;
+  // Listening unix sockets of the shim.
+  std::string output_socket;
+  std::string console_socket;
+};
+
+std::string DomainXml(const DomainSpec& spec);
+
+// 32 hex digits as 8-4-4-4-12.
+std::string UuidOf(const std::string& uid);
+
+// What the kernel is told.
+std::string KernelCommandLine(bool kvm);
+
+}  // namespace vx::libvirt

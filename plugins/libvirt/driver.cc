@@ -1,0 +1,346 @@
+#include "plugins/libvirt/driver.h"
+
+#include <signal.h>
+#include <sys/stat.h>
+
+#include <set>
+#include <utility>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/status_macros.h"
+#include "plugins/libvirt/bundle.h"
+#include "plugins/libvirt/embed.h"
+#include "plugins/libvirt/recipe.h"
+
+namespace vx::libvirt {
+namespace {
+
+constexpr int kEndThreads = 4;
+// A guest under emulation on a busy host takes long.
+constexpr absl::Duration kStartTimeout = absl::Seconds(90);
+// How long the agent gets to end its command before the power is cut.
+constexpr absl::Duration kAgentKill = absl::Seconds(3);
+constexpr char kWorkloadFile[] = "/workload";
+constexpr char kStartedFile[] = "/started";
+
+absl::Status NotRunning(const std::string& uid) {
+  return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
+               absl::StrCat("VM ", uid, " does not run"));
+}
+
+absl::Time StartTime(const std::string& run) {
+  struct stat st;
+  if (stat((run + kStartedFile).c_str(), &st) < 0) return absl::InfinitePast();
+  return absl::TimeFromTimespec(st.st_mtim);
+}
+
+absl::StatusOr<v1::Workload> ReadWorkload(const std::string& run) {
+  VX_ASSIGN_OR_RETURN(std::string content, ReadFile(run + kWorkloadFile));
+  v1::Workload workload;
+  if (workload.ParseFromString(content)) return workload;
+  return Error(absl::StatusCode::kDataLoss, "BAD_RUN", absl::StrCat(run, " holds no workload"));
+}
+
+driver::Observation Prepared(const std::string& uid) {
+  driver::Observation observation;
+  observation.uid = uid;
+  observation.presence = driver::Presence::kPrepared;
+  return observation;
+}
+
+}  // namespace
+
+LibvirtDriver::LibvirtDriver(const driver::Environment& environment)
+    : environment_(environment), paths_(environment), host_(environment, paths_) {
+  QuietLibvirt();
+  pool_ = std::make_unique<WorkPool>("vx-vm-end", kEndThreads);
+  watcher_ = std::make_unique<Watcher>();
+  machine_host_ = {.watcher = watcher_.get(),
+                   .pool = pool_.get(),
+                   .pid_dir = PidFolder(host_.uri(), paths_.embed_root()),
+                   .ended = [this](const std::string& uid) { OnEnded(uid); }};
+}
+
+LibvirtDriver::~LibvirtDriver() {
+  watcher_.reset();
+  reaper_.reset();
+  pool_.reset();
+}
+
+// --- The host. ---
+
+v1::DriverInfo LibvirtDriver::Probe() {
+  std::call_once(adopted_, [this] { Adopt(); });
+  host_.Check();
+  return Describe(host_);
+}
+
+std::vector<v1::Check> LibvirtDriver::Doctor() { return host_.Check(); }
+
+void LibvirtDriver::Adopt() {
+  if (IsEmbedded(host_.uri())) {
+    const std::string library = EmbedLibraryDir(paths_.embed_root());
+    MakeDirs(library, 0700).IgnoreError();
+    reaper_ = std::make_unique<ProbeReaper>(watcher_.get(), library);
+  }
+  auto uids = ListDir(paths_.runs());
+  for (const std::string& uid : uids.ok() ? *uids : std::vector<std::string>()) {
+    MakeMachine(uid)->Adopt();
+  }
+}
+
+absl::Status LibvirtDriver::WaitSettled(absl::Duration timeout) {
+  const absl::Time deadline = absl::Now() + timeout;
+  std::vector<MachinePtr> machines;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [uid, machine] : machines_) machines.push_back(machine);
+  }
+  for (const MachinePtr& machine : machines) {
+    if (machine->qemu_pid() == 0) {
+      if (machine->WaitEnded(deadline - absl::Now())) continue;
+      return absl::DeadlineExceededError(absl::StrCat("VM ", machine->uid(), " is still ending"));
+    }
+    auto domain = FindDomain(*machine);
+    if (domain.ok()) domain->WaitReconnected().IgnoreError();
+  }
+  return absl::OkStatus();
+}
+
+std::vector<FieldViolation> LibvirtDriver::Validate(const v1::WorkloadSpec& spec) const {
+  return CheckSpec(spec);
+}
+
+// --- One workload. ---
+
+absl::Status LibvirtDriver::Prepare(const v1::Workload& workload, const driver::Base& base) {
+  return MakeBundle(paths_, workload, base);
+}
+
+absl::StatusOr<driver::Endpoint> LibvirtDriver::Create(const v1::Workload& workload) {
+  VX_RETURN_IF_ERROR(ReadImageConfig(paths_, workload.uid()).status());
+  VX_ASSIGN_OR_RETURN(Equipment equipment, host_.equipment());
+  if (Find(workload.uid())) {
+    return Error(absl::StatusCode::kFailedPrecondition, "ALREADY_CREATED",
+                 absl::StrCat("VM ", workload.uid(), " has a run already"));
+  }
+  MachinePtr machine = MakeMachine(workload.uid());
+  const absl::Status status = Launch(machine, workload, equipment);
+  if (status.ok()) return driver::Endpoint();
+  Delete(workload.uid()).IgnoreError();
+  return status;
+}
+
+absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload& workload,
+                                   const Equipment& equipment) {
+  VX_ASSIGN_OR_RETURN(v1::ImageConfig config, ReadImageConfig(paths_, workload.uid()));
+  VX_ASSIGN_OR_RETURN(driver::Process process, driver::ResolveProcess(workload, config));
+  VX_ASSIGN_OR_RETURN(std::string blob, EncodeProcess(process));
+  VX_RETURN_IF_ERROR(
+      machine->LaunchShim(paths_.program("vx-shim"), paths_.log(workload.uid()), blob));
+  VX_RETURN_IF_ERROR(
+      WriteFileAtomic(machine->dir() + kWorkloadFile, workload.SerializeAsString(), 0600));
+  // Of an earlier run, killed a moment ago, of which libvirt has not heard yet.
+  if (auto old = FindDomain(*machine); old.ok()) VX_RETURN_IF_ERROR(old->Destroy());
+  const DomainSpec spec = MakeDomainSpec(*machine, workload, paths_, equipment);
+  VX_RETURN_IF_ERROR(equipment.connection->CreatePaused(DomainXml(spec)).status());
+  return machine->WatchQemu();
+}
+
+absl::Status LibvirtDriver::Start(const std::string& uid) {
+  VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
+  VX_ASSIGN_OR_RETURN(driver::Process process, ReadProcess(uid));
+  VX_ASSIGN_OR_RETURN(Domain domain, FindDomain(*machine));
+  VX_RETURN_IF_ERROR(WriteFileAtomic(machine->dir() + kStartedFile, "", 0600));
+  VX_RETURN_IF_ERROR(domain.Resume());
+  const absl::Status status = machine->WaitStarted(process.argv[0], kStartTimeout);
+  // A command that can't be run ends the guest.
+  if (absl::IsFailedPrecondition(status) && !machine->WaitEnded(kAgentKill)) {
+    VX_RETURN_IF_ERROR(machine->CutPower());
+  }
+  return status;
+}
+
+absl::Status LibvirtDriver::Stop(const std::string& uid, absl::Duration grace) {
+  MachinePtr machine = Find(uid);
+  if (!machine || machine->ended()) return absl::OkStatus();
+  VX_RETURN_IF_ERROR(Resume(uid));
+  VX_ASSIGN_OR_RETURN(driver::Process process, ReadProcess(uid));
+  if (machine->Signal(process.stop_signal).ok() && machine->WaitEnded(grace)) {
+    return absl::OkStatus();
+  }
+  return End(machine);
+}
+
+// By the agent where it can be, so that what the guest wrote is on its disk.
+absl::Status LibvirtDriver::End(const MachinePtr& machine) {
+  if (machine->Signal(SIGKILL).ok() && machine->WaitEnded(kAgentKill)) return absl::OkStatus();
+  return machine->CutPower();
+}
+
+absl::Status LibvirtDriver::Kill(const std::string& uid, int signal) {
+  VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
+  if (signal != SIGKILL) return machine->Signal(signal);
+  Resume(uid).IgnoreError();
+  return End(machine);
+}
+
+absl::Status LibvirtDriver::Pause(const std::string& uid) {
+  VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
+  if (machine->State() != shim::RunState::kRunning) return NotRunning(uid);
+  VX_ASSIGN_OR_RETURN(Domain domain, FindDomain(*machine));
+  return domain.Suspend();
+}
+
+absl::Status LibvirtDriver::Resume(const std::string& uid) {
+  VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
+  if (!IsPaused(*machine)) return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(Domain domain, FindDomain(*machine));
+  return domain.Resume();
+}
+
+absl::Status LibvirtDriver::Update(const std::string& uid, const v1::Resources& resources) {
+  MachinePtr machine = Find(uid);
+  if (!machine || machine->ended()) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, "STOP_FIRST",
+               "a VM's resources can be changed only while it is stopped", "stop it first");
+}
+
+absl::Status LibvirtDriver::Delete(const std::string& uid) {
+  MachinePtr machine = Find(uid);
+  if (!machine) return RemoveTree(paths_.run(uid));
+  if (!machine->ended()) VX_RETURN_IF_ERROR(machine->CutPower());
+  if (auto domain = FindDomain(*machine); domain.ok()) VX_RETURN_IF_ERROR(domain->Destroy());
+  VX_RETURN_IF_ERROR(RemoveTree(paths_.run(uid)));
+  absl::MutexLock lock(&mutex_);
+  machines_.erase(uid);
+  return absl::OkStatus();
+}
+
+absl::Status LibvirtDriver::Release(const std::string& uid) {
+  VX_RETURN_IF_ERROR(Delete(uid));
+  return RemoveTree(paths_.bundle(uid));
+}
+
+// --- What is. ---
+
+absl::StatusOr<driver::Observation> LibvirtDriver::Observe(const std::string& uid) {
+  if (MachinePtr machine = Find(uid)) return ObserveMachine(*machine);
+  if (PathExists(paths_.bundle(uid))) return Prepared(uid);
+  driver::Observation nothing;
+  nothing.uid = uid;
+  return nothing;
+}
+
+absl::StatusOr<std::vector<driver::Observation>> LibvirtDriver::List() {
+  std::set<std::string> uids;
+  if (auto bundles = ListDir(paths_.bundles()); bundles.ok()) {
+    uids.insert(bundles->begin(), bundles->end());
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [uid, machine] : machines_) uids.insert(uid);
+  }
+  std::vector<driver::Observation> all;
+  for (const std::string& uid : uids) {
+    VX_ASSIGN_OR_RETURN(driver::Observation observation, Observe(uid));
+    all.push_back(std::move(observation));
+  }
+  return all;
+}
+
+driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const {
+  driver::Observation seen;
+  seen.uid = machine.uid();
+  const shim::RunState state = machine.State();
+  // Between the shim's end and QEMU's the record may be on its way.
+  if (state == shim::RunState::kExited && !machine.ReadExit()) machine.WaitEnded(kAgentKill);
+  seen.exit = state == shim::RunState::kExited ? machine.ReadExit() : std::nullopt;
+  seen.pid = machine.qemu_pid();
+  seen.shim_pid = machine.shim_pid();
+  if (seen.exit) {
+    seen.presence = driver::Presence::kExited;
+    seen.pid = seen.shim_pid = 0;
+  } else if (state == shim::RunState::kRunning) {
+    seen.presence = IsPaused(machine) ? driver::Presence::kPaused : driver::Presence::kRunning;
+  } else {
+    seen.presence = driver::Presence::kCreated;
+    return seen;
+  }
+  seen.start_time = StartTime(machine.dir());
+  return seen;
+}
+
+absl::StatusOr<driver::Usage> LibvirtDriver::Stats(const std::string& uid) {
+  VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
+  auto usage = ProcessUsage(machine->qemu_pid());
+  return usage.ok() ? usage : NotRunning(uid);
+}
+
+absl::StatusOr<std::unique_ptr<driver::LogReader>> LibvirtDriver::OpenLog(
+    const std::string& uid, const driver::LogPosition& position) {
+  if (PathExists(paths_.log(uid))) return shim::OpenLog(paths_.log(uid), position);
+  return Error(absl::StatusCode::kNotFound, "NOT_PREPARED",
+               absl::StrCat("VM ", uid, " has no log yet"));
+}
+
+void LibvirtDriver::SetObserver(driver::Observer observer) {
+  absl::MutexLock lock(&observer_mutex_);
+  observer_ = std::move(observer);
+}
+
+void LibvirtDriver::OnEnded(const std::string& uid) {
+  MachinePtr machine = Find(uid);
+  if (!machine) return;
+  const driver::Observation seen = ObserveMachine(*machine);
+  absl::MutexLock lock(&observer_mutex_);
+  if (observer_) observer_(seen);
+}
+
+// --- Machines. ---
+
+std::string LibvirtDriver::DomainName(const std::string& uid) const {
+  return absl::StrCat("vx-", environment_.instance_id, "-", uid);
+}
+
+LibvirtDriver::MachinePtr LibvirtDriver::MakeMachine(const std::string& uid) {
+  auto machine = std::make_shared<Machine>(&machine_host_, uid, DomainName(uid), paths_.run(uid));
+  absl::MutexLock lock(&mutex_);
+  machines_[uid] = machine;
+  return machine;
+}
+
+LibvirtDriver::MachinePtr LibvirtDriver::Find(const std::string& uid) {
+  absl::MutexLock lock(&mutex_);
+  auto it = machines_.find(uid);
+  return it == machines_.end() ? nullptr : it->second;
+}
+
+absl::StatusOr<LibvirtDriver::MachinePtr> LibvirtDriver::FindRunning(const std::string& uid) {
+  MachinePtr machine = Find(uid);
+  if (!machine || machine->ended()) return NotRunning(uid);
+  return machine;
+}
+
+absl::StatusOr<Domain> LibvirtDriver::FindDomain(const Machine& machine) const {
+  VX_ASSIGN_OR_RETURN(Equipment equipment, host_.equipment());
+  return equipment.connection->Find(machine.name());
+}
+
+absl::StatusOr<driver::Process> LibvirtDriver::ReadProcess(const std::string& uid) const {
+  VX_ASSIGN_OR_RETURN(v1::Workload workload, ReadWorkload(paths_.run(uid)));
+  VX_ASSIGN_OR_RETURN(v1::ImageConfig config, ReadImageConfig(paths_, uid));
+  return driver::ResolveProcess(workload, config);
+}
+
+bool LibvirtDriver::IsPaused(const Machine& machine) const {
+  auto domain = FindDomain(machine);
+  if (!domain.ok()) return false;
+  return domain->IsPaused().value_or(false);
+}
+
+}  // namespace vx::libvirt

@@ -1,0 +1,98 @@
+// The driver of VMs: OCI images in guests of libvirt and QEMU, with vx-agent as
+// their /init and vx-shim as the keeper of their output.
+//
+// libvirt makes, pauses and ends domains; what is true of one comes from its
+// processes (machine.h). Domains are transient and named vx-INSTANCE-UID; files
+// are where paths.h says.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/base/work_pool.h"
+#include "daemon/driver/driver.h"
+#include "plugins/libvirt/host.h"
+#include "plugins/libvirt/machine.h"
+#include "plugins/libvirt/paths.h"
+#include "plugins/libvirt/probe_reaper.h"
+#include "plugins/libvirt/watcher.h"
+
+namespace vx::libvirt {
+
+class LibvirtDriver : public driver::Driver {
+ public:
+  explicit LibvirtDriver(const driver::Environment& environment);
+  ~LibvirtDriver() override;
+
+  std::string name() const override { return "libvirt"; }
+  v1::Kind kind() const override { return v1::KIND_VM; }
+  driver::BaseForm base_form() const override { return driver::BaseForm::kDisk; }
+
+  v1::DriverInfo Probe() override;
+  std::vector<v1::Check> Doctor() override;
+  absl::Status WaitSettled(absl::Duration timeout) override;
+
+  std::vector<FieldViolation> Validate(const v1::WorkloadSpec& spec) const override;
+  absl::Status Prepare(const v1::Workload& workload, const driver::Base& base) override;
+  absl::StatusOr<driver::Endpoint> Create(const v1::Workload& workload) override;
+  absl::Status Start(const std::string& uid) override;
+  absl::Status Stop(const std::string& uid, absl::Duration grace) override;
+  absl::Status Kill(const std::string& uid, int signal) override;
+  absl::Status Pause(const std::string& uid) override;
+  absl::Status Resume(const std::string& uid) override;
+  absl::Status Update(const std::string& uid, const v1::Resources& resources) override;
+  absl::Status Delete(const std::string& uid) override;
+  absl::Status Release(const std::string& uid) override;
+
+  absl::StatusOr<driver::Observation> Observe(const std::string& uid) override;
+  absl::StatusOr<std::vector<driver::Observation>> List() override;
+  absl::StatusOr<driver::Usage> Stats(const std::string& uid) override;
+  absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(
+      const std::string& uid, const driver::LogPosition& position) override;
+  void SetObserver(driver::Observer observer) override;
+
+ private:
+  using MachinePtr = std::shared_ptr<Machine>;
+
+  // Takes charge of what an earlier driver object left; once.
+  void Adopt();
+  std::string DomainName(const std::string& uid) const;
+  MachinePtr MakeMachine(const std::string& uid);
+  // Null when there is no run.
+  MachinePtr Find(const std::string& uid);
+  // The run while it has not ended; FAILED_PRECONDITION (NOT_RUNNING).
+  absl::StatusOr<MachinePtr> FindRunning(const std::string& uid);
+  absl::StatusOr<Domain> FindDomain(const Machine& machine) const;
+  absl::StatusOr<driver::Process> ReadProcess(const std::string& uid) const;
+  absl::Status Launch(const MachinePtr& machine, const v1::Workload& workload,
+                      const Equipment& equipment);
+  absl::Status End(const MachinePtr& machine);
+  // True when it is paused by Pause.
+  bool IsPaused(const Machine& machine) const;
+  driver::Observation ObserveMachine(const Machine& machine) const;
+  void OnEnded(const std::string& uid);
+
+  const driver::Environment environment_;
+  const Paths paths_;
+  Host host_;
+  MachineHost machine_host_;
+  std::once_flag adopted_;
+
+  absl::Mutex observer_mutex_;
+  driver::Observer observer_ ABSL_GUARDED_BY(observer_mutex_);
+
+  absl::Mutex mutex_;
+  std::map<std::string, MachinePtr> machines_ ABSL_GUARDED_BY(mutex_);
+
+  // Destroyed first, in this order: watcher, reaper, pool.
+  std::unique_ptr<WorkPool> pool_;
+  std::unique_ptr<ProbeReaper> reaper_;
+  std::unique_ptr<Watcher> watcher_;
+};
+
+}  // namespace vx::libvirt

@@ -1,0 +1,79 @@
+#include "plugins/libvirt/embed.h"
+
+#include <pwd.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/status_macros.h"
+
+namespace vx::libvirt {
+namespace {
+
+// vxd is root and keeps all files in folders that nobody else enters, so QEMU
+// runs as root too and nothing is handed over. No cgroups of libvirt's, which
+// would be left behind by a crash, and no mount namespace: both cost time.
+constexpr char kQemuConf[] =
+    "user = \"root\"\n"
+    "group = \"root\"\n"
+    "dynamic_ownership = 0\n"
+    "remember_owner = 0\n"
+    "security_driver = \"none\"\n"
+    "stdio_handler = \"file\"\n"
+    "namespaces = []\n"
+    "cgroup_controllers = []\n";
+
+// The longest path in it: libvirt shortens names to 20 characters.
+constexpr char kLongestSocket[] = "/lib/qemu/domain-99999-vx-01234567-01234567/monitor.sock";
+
+// libvirt looks the name up even when it is told to use another.
+constexpr char kLibvirtUser[] = "libvirt-qemu";
+
+absl::Status LinkCache(const std::string& root, const std::string& cache_dir) {
+  const std::string link = absl::StrCat(root, "/cache");
+  VX_RETURN_IF_ERROR(MakeDirs(cache_dir, 0700));
+  if (symlink(cache_dir.c_str(), link.c_str()) == 0 || errno == EEXIST) return absl::OkStatus();
+  return ErrnoError(errno, absl::StrCat("link ", link));
+}
+
+}  // namespace
+
+absl::Status PrepareEmbedRoot(const std::string& root, const std::string& cache_dir) {
+  if (root.size() + sizeof kLongestSocket > sizeof sockaddr_un().sun_path) {
+    return Error(absl::StatusCode::kFailedPrecondition, "PATH_TOO_LONG",
+                 absl::StrCat("sockets in ", root, " would have names that are too long"),
+                 "choose a shorter daemon.runtime_dir");
+  }
+  if (getpwnam(kLibvirtUser) == nullptr) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NO_LIBVIRT_USER",
+                 absl::StrCat("libvirt needs the user ", kLibvirtUser, ", which is not there"),
+                 "run: useradd --system --user-group libvirt-qemu");
+  }
+  for (const char* dir : {"/etc", "/lib/qemu", "/run"}) {
+    VX_RETURN_IF_ERROR(MakeDirs(root + dir, 0700));
+  }
+  VX_RETURN_IF_ERROR(LinkCache(root, cache_dir));
+  return WriteFileAtomic(root + "/etc/qemu.conf", kQemuConf, 0600);
+}
+
+bool IsEmbedded(const std::string& uri) { return absl::StartsWith(uri, "qemu:///embed"); }
+
+std::string ConnectionUri(const std::string& uri, const std::string& embed_root) {
+  if (!IsEmbedded(uri)) return uri;
+  return absl::StrCat("qemu:///embed?root=", embed_root);
+}
+
+std::string PidFolder(const std::string& uri, const std::string& embed_root) {
+  return IsEmbedded(uri) ? absl::StrCat(embed_root, "/run/qemu") : "/run/libvirt/qemu";
+}
+
+std::string EmbedLibraryDir(const std::string& embed_root) {
+  return absl::StrCat(embed_root, "/lib/qemu");
+}
+
+}  // namespace vx::libvirt

@@ -1,0 +1,65 @@
+// What this host has for running VMs: the emulator, an accelerator, a kernel for
+// guests, libvirt. Each is one check of `vxctl doctor`; all must be there.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/driver/driver.h"
+#include "plugins/libvirt/accel.h"
+#include "plugins/libvirt/connection.h"
+#include "plugins/libvirt/guest_kernel.h"
+#include "plugins/libvirt/paths.h"
+
+namespace vx::libvirt {
+
+// What every VM is made of.
+struct Equipment {
+  Accel accel;
+  std::string emulator;
+  GuestKernel kernel;
+  BootFiles boot;
+  // Lives as long as the host does.
+  Connection* connection = nullptr;
+};
+
+// Thread-safe.
+class Host {
+ public:
+  Host(const driver::Environment& environment, const Paths& paths);
+
+  // Looks for everything anew, which may take seconds.
+  std::vector<v1::Check> Check();
+
+  // What the last Check found. UNAVAILABLE (DRIVER_UNAVAILABLE) says what is
+  // missing.
+  absl::StatusOr<Equipment> equipment() const;
+
+  const std::string& uri() const { return uri_; }
+
+ private:
+  v1::Check CheckEmulator(Equipment& found) const;
+  v1::Check CheckAccel(Equipment& found) const;
+  v1::Check CheckKernel(Equipment& found);
+  v1::Check CheckLibvirt(Equipment& found);
+  absl::Status OpenLibvirt(const Equipment& found);
+
+  const driver::Environment environment_;
+  const Paths paths_;
+  const std::string uri_;
+
+  // Held during a Check.
+  absl::Mutex checking_;
+  std::unique_ptr<Connection> connection_ ABSL_GUARDED_BY(checking_);
+  bool pruned_ ABSL_GUARDED_BY(checking_) = false;
+
+  mutable absl::Mutex mutex_;
+  absl::StatusOr<Equipment> equipment_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace vx::libvirt

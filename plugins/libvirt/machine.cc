@@ -1,0 +1,247 @@
+#include "plugins/libvirt/machine.h"
+
+#include <fcntl.h>
+#include <signal.h>
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/pidfd.h"
+#include "daemon/base/status_macros.h"
+#include "plugins/libvirt/probe_reaper.h"
+
+namespace vx::libvirt {
+namespace {
+
+// How long the shim may take to write down what the guest said last.
+constexpr absl::Duration kShimEnd = absl::Seconds(15);
+// How long a killed QEMU may take to be gone.
+constexpr absl::Duration kPowerCut = absl::Seconds(30);
+constexpr size_t kMaxLine = 200;
+
+UniqueFd Duplicate(int fd) { return UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
+
+absl::Status NotRunning(const std::string& uid) {
+  return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
+               absl::StrCat("VM ", uid, " does not run"));
+}
+
+// Nobody saw the command's end: the machine was switched off under it.
+v1::Exit MachineDied(v1::Exit exit, const std::string& console) {
+  exit.set_reason(v1::EXIT_REASON_CRASHED);
+  exit.set_message("the machine ended before its command did");
+  if (!console.empty()) {
+    exit.set_message(absl::StrCat(exit.message(), "; its console said last: ", console));
+  }
+  return exit;
+}
+
+v1::Exit Lost(const std::string& why) {
+  v1::Exit exit;
+  exit.set_code(-1);
+  exit.set_reason(v1::EXIT_REASON_LOST);
+  exit.set_message(why);
+  return exit;
+}
+
+}  // namespace
+
+std::string LastConsoleLine(const std::string& dir) {
+  auto log = ReadFile(absl::StrCat(dir, "/", shim::kConsoleLog));
+  if (!log.ok()) return "";
+  std::vector<absl::string_view> lines = absl::StrSplit(*log, absl::ByAnyChar("\r\n"));
+  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
+    std::string text(absl::StripAsciiWhitespace(*line).substr(0, kMaxLine));
+    // A guest's bytes go into messages: nothing but plain text of it.
+    std::replace_if(text.begin(), text.end(), [](char c) { return !absl::ascii_isprint(c); }, '?');
+    if (!text.empty()) return text;
+  }
+  return "";
+}
+
+Machine::Machine(const MachineHost* host, std::string uid, std::string name, std::string dir)
+    : host_(host), uid_(std::move(uid)), name_(std::move(name)), dir_(std::move(dir)) {}
+
+absl::Status Machine::LaunchShim(const std::string& program, const std::string& log,
+                                 const std::string& config) {
+  VX_RETURN_IF_ERROR(MakeDirs(dir_, 0700));
+  VX_RETURN_IF_ERROR(WriteFileAtomic(absl::StrCat(dir_, "/", shim::kConfigFile), config, 0600));
+  VX_ASSIGN_OR_RETURN(auto client,
+                      shim::Client::Launch({.program = program, .dir = dir_, .log = log}));
+  absl::MutexLock lock(&mutex_);
+  shim_ = std::move(client);
+  return absl::OkStatus();
+}
+
+absl::Status Machine::WatchQemu() {
+  VX_ASSIGN_OR_RETURN(QemuProcess found, FindQemu(host_->pid_dir, name_));
+  auto qemu = std::make_shared<QemuProcess>(std::move(found));
+  {
+    absl::MutexLock lock(&mutex_);
+    qemu_ = qemu;
+  }
+  host_->watcher->Add(Duplicate(qemu->pidfd.get()), [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->OnQemuGone();
+    return false;
+  });
+  WatchShim();
+  return absl::OkStatus();
+}
+
+void Machine::Adopt() {
+  if (auto client = shim::Client::Find(dir_); client.ok()) {
+    absl::MutexLock lock(&mutex_);
+    shim_ = *std::move(client);
+  }
+  if (WatchQemu().ok()) return;
+  // QEMU died with nobody watching; the shim may not know yet.
+  End();
+}
+
+void Machine::WatchShim() {
+  std::shared_ptr<shim::Client> client = shim();
+  if (!client) return KillQemu();
+  host_->watcher->Add(Duplicate(client->pidfd()), [weak = weak_from_this()] {
+    if (auto self = weak.lock()) self->OnShimGone();
+    return false;
+  });
+}
+
+// The shim ends when QEMU has let go of it, which is when the disk is safe, or
+// when somebody killed it. Either way QEMU has no reason to live.
+void Machine::OnShimGone() {
+  shim()->WaitEnd(absl::ZeroDuration());
+  KillQemu();
+}
+
+void Machine::OnQemuGone() {
+  {
+    absl::MutexLock lock(&mutex_);
+    ReapChild(qemu_->pidfd.get());
+  }
+  host_->pool->Run([self = shared_from_this()] { self->End(); });
+}
+
+void Machine::End() {
+  if (std::shared_ptr<shim::Client> client = shim()) {
+    client->MachineGone(/*wanted=*/false).IgnoreError();
+    if (!client->WaitEnd(kShimEnd)) {
+      SignalPidfd(client->pidfd(), SIGKILL).IgnoreError();
+      client->WaitEnd(kShimEnd);
+    }
+  }
+  {
+    absl::MutexLock lock(&mutex_);
+    if (ended_) return;
+    ended_ = true;
+  }
+  host_->ended(uid_);
+}
+
+void Machine::KillQemu() const {
+  absl::MutexLock lock(&mutex_);
+  if (qemu_ && !ended_) SignalPidfd(qemu_->pidfd.get(), SIGKILL).IgnoreError();
+}
+
+std::shared_ptr<shim::Client> Machine::shim() const {
+  absl::MutexLock lock(&mutex_);
+  return shim_;
+}
+
+pid_t Machine::qemu_pid() const {
+  absl::MutexLock lock(&mutex_);
+  return qemu_ && !ended_ ? qemu_->pid : 0;
+}
+
+pid_t Machine::shim_pid() const {
+  absl::MutexLock lock(&mutex_);
+  return shim_ && !ended_ ? shim_->pid() : 0;
+}
+
+bool Machine::ended() const {
+  absl::MutexLock lock(&mutex_);
+  return ended_;
+}
+
+shim::RunState Machine::State() const {
+  std::shared_ptr<shim::Client> client = shim();
+  if (ended() || !client) return shim::RunState::kExited;
+  auto reply = client->Status();
+  return reply.ok() ? reply->state : shim::RunState::kExited;
+}
+
+absl::Status Machine::WaitStarted(const std::string& argv0, absl::Duration timeout) {
+  std::shared_ptr<shim::Client> client = shim();
+  if (!client) return NotRunning(uid_);
+  absl::Status status = client->Start(argv0, timeout);
+  const std::string reason = ErrorReason(status);
+  if (status.ok() || reason == "COMMAND_NOT_FOUND") return status;
+  const std::string console = LastConsoleLine(dir_);
+  if (reason == "COMMAND_NOT_EXECUTABLE") {
+    if (!absl::StartsWith(console, "vx-agent: ")) return status;
+    return Error(status.code(), reason, absl::StrCat(status.message(), " (", console, ")"),
+                 ErrorHint(status));
+  }
+  return NotStarted(status);
+}
+
+absl::Status Machine::NotStarted(const absl::Status& why) const {
+  const bool late = absl::IsDeadlineExceeded(why);
+  std::string message = late ? "the guest did not start its command in time"
+                             : "the guest ended before its command was started";
+  if (late && shim_pid() != 0 && qemu_pid() != 0) {
+    absl::StrAppend(&message, "; its machine runs and its agent has not said that it did");
+  }
+  const std::string console = LastConsoleLine(dir_);
+  absl::StrAppend(&message, "; ",
+                  console.empty() ? "its console said nothing"
+                                  : absl::StrCat("its console said last: ", console));
+  return Error(late ? absl::StatusCode::kDeadlineExceeded : absl::StatusCode::kInternal,
+               "NOT_STARTED", message, "see the guest's console.log, and `vxctl doctor`");
+}
+
+absl::Status Machine::Signal(int signal) {
+  std::shared_ptr<shim::Client> client = shim();
+  if (!client || ended()) return NotRunning(uid_);
+  return client->Signal(signal);
+}
+
+bool Machine::WaitEnded(absl::Duration timeout) const {
+  absl::MutexLock lock(&mutex_);
+  return mutex_.AwaitWithTimeout(absl::Condition(&ended_), timeout);
+}
+
+absl::Status Machine::CutPower() {
+  // The shim hears of it first, else it would take the end for an accident.
+  if (std::shared_ptr<shim::Client> client = shim()) {
+    client->MachineGone(/*wanted=*/true).IgnoreError();
+  }
+  if (qemu_pid() == 0) {
+    End();
+    return absl::OkStatus();
+  }
+  KillQemu();
+  if (WaitEnded(kPowerCut)) return absl::OkStatus();
+  return Error(absl::StatusCode::kDeadlineExceeded, "STUCK",
+               absl::StrCat("QEMU of VM ", uid_, " (pid ", qemu_pid(), ") does not die"),
+               "it waits for the host's kernel: see its disk");
+}
+
+std::optional<v1::Exit> Machine::ReadExit() const {
+  auto record = shim::ReadExitRecord(dir_);
+  if (!record.ok()) return Lost(std::string(record.status().message()));
+  if (*record) {
+    const v1::Exit exit = shim::ToExit(**record, false);
+    return (*record)->lost ? MachineDied(exit, LastConsoleLine(dir_)) : exit;
+  }
+  if (!ended()) return std::nullopt;
+  return Lost("vx-shim, which kept its output, died");
+}
+
+}  // namespace vx::libvirt

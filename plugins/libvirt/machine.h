@@ -1,0 +1,105 @@
+// One run of a VM: its QEMU, its shim and their folder.
+//
+// What a machine says comes from the two processes and the shim's exit record,
+// never from libvirt, which for a moment after an opening shows dead guests as
+// running. A machine has ended when QEMU is gone and the exit record is complete.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "daemon/base/work_pool.h"
+#include "daemon/driver/driver.h"
+#include "plugins/libvirt/qemu_process.h"
+#include "plugins/libvirt/watcher.h"
+#include "plugins/shim/client.h"
+
+namespace vx::libvirt {
+
+// What machines share; borrowed by them, and ends after them.
+struct MachineHost {
+  Watcher* watcher = nullptr;
+  // Where the ends of machines are seen to.
+  WorkPool* pool = nullptr;
+  // libvirt's folder of pid files.
+  std::string pid_dir;
+  // Called once for each machine, on a thread of the pool.
+  std::function<void(const std::string& uid)> ended;
+};
+
+// Thread-safe.
+class Machine : public std::enable_shared_from_this<Machine> {
+ public:
+  // `name` is the domain's. Does nothing yet.
+  Machine(const MachineHost* host, std::string uid, std::string name, std::string dir);
+
+  // Makes the folder and starts the shim, which will hand `config` to the agent.
+  absl::Status LaunchShim(const std::string& program, const std::string& log,
+                          const std::string& config);
+
+  // Takes charge of the QEMU that libvirt has started.
+  absl::Status WatchQemu();
+
+  // Finds shim and QEMU again in the folder of an earlier vxd.
+  void Adopt();
+
+  const std::string& uid() const { return uid_; }
+  const std::string& name() const { return name_; }
+  const std::string& dir() const { return dir_; }
+
+  // 0 when it does not run.
+  pid_t qemu_pid() const;
+  pid_t shim_pid() const;
+  bool ended() const;
+
+  // kExited once it has ended, or the command has.
+  shim::RunState State() const;
+
+  // Waits for the command's start; NOT_STARTED after `timeout` says how far it
+  // came, and what the console said last.
+  absl::Status WaitStarted(const std::string& argv0, absl::Duration timeout);
+
+  // To the command. FAILED_PRECONDITION (NOT_RUNNING).
+  absl::Status Signal(int signal);
+
+  // False when it has not ended within `timeout`.
+  bool WaitEnded(absl::Duration timeout) const;
+
+  // Takes the power away: nothing of the guest's is saved. Returns when it has
+  // ended.
+  absl::Status CutPower();
+
+  // How it ended; nothing before the exit record is there, unless it has ended.
+  std::optional<v1::Exit> ReadExit() const;
+
+ private:
+  void WatchShim();
+  void OnShimGone();
+  void OnQemuGone();
+  void End();
+  void KillQemu() const;
+  std::shared_ptr<shim::Client> shim() const;
+  absl::Status NotStarted(const absl::Status& why) const;
+
+  const MachineHost* const host_;
+  const std::string uid_;
+  const std::string name_;
+  const std::string dir_;
+
+  mutable absl::Mutex mutex_;
+  std::shared_ptr<shim::Client> shim_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<QemuProcess> qemu_ ABSL_GUARDED_BY(mutex_);
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+// The last line of a console log that says something, at most 200 characters of
+// it; empty when there is none.
+std::string LastConsoleLine(const std::string& dir);
+
+}  // namespace vx::libvirt

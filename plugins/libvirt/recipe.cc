@@ -1,0 +1,86 @@
+#include "plugins/libvirt/recipe.h"
+
+#include <cmath>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
+#include "plugins/shim/protocol.h"
+
+namespace vx::libvirt {
+namespace {
+
+constexpr const char* kCapabilities[] = {"pause", "logs", "stats"};
+constexpr const char* kMissing[] = {
+    "update-live: a VM's processors and memory are changed while it is stopped",
+    "exec: the guest's agent runs one command only",
+};
+
+int VirtualCpus(const v1::Resources& resources) {
+  return resources.has_cpus() ? static_cast<int>(std::ceil(resources.cpus())) : 1;
+}
+
+}  // namespace
+
+std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec) {
+  const v1::Resources& resources = spec.resources();
+  std::vector<FieldViolation> violations;
+  if (resources.has_memory_bytes() && resources.memory_bytes() < kMinMemory) {
+    violations.push_back(
+        {"spec.resources.memory_bytes", absl::StrCat("a VM needs at least 80 MiB of memory, not ",
+                                                     resources.memory_bytes(), " bytes")});
+  }
+  if (resources.has_pids()) {
+    violations.push_back({"spec.resources.pids",
+                          "a VM's processes can't be limited, its kernel counts for itself; limit "
+                          "its memory instead"});
+  }
+  if (resources.has_cpus() && !(resources.cpus() >= kMinCpus)) {
+    violations.push_back({"spec.resources.cpus", "a VM needs at least 0.01 cpus"});
+  }
+  if (resources.has_disk_bytes() && resources.disk_bytes() <= 0) {
+    violations.push_back({"spec.resources.disk_bytes", "a disk has at least one byte"});
+  }
+  return violations;
+}
+
+DomainSpec MakeDomainSpec(const Machine& machine, const v1::Workload& workload, const Paths& paths,
+                          const Equipment& equipment) {
+  const v1::Resources& resources = workload.spec().resources();
+  DomainSpec spec;
+  spec.name = machine.name();
+  spec.uid = workload.uid();
+  spec.kvm = equipment.accel.kvm;
+  spec.emulator = equipment.emulator;
+  spec.kernel = equipment.boot.kernel;
+  spec.initramfs = equipment.boot.initramfs;
+  spec.memory_bytes = resources.has_memory_bytes() ? resources.memory_bytes() : kDefaultMemory;
+  spec.vcpus = VirtualCpus(resources);
+  spec.disk = paths.disk(workload.uid());
+  spec.disposable_disk = workload.spec().remove_on_exit();
+  spec.output_socket = absl::StrCat(machine.dir(), "/", shim::kOutputSocket);
+  spec.console_socket = absl::StrCat(machine.dir(), "/", shim::kConsoleSocket);
+  return spec;
+}
+
+v1::DriverInfo Describe(const Host& host) {
+  v1::DriverInfo info;
+  info.set_name("libvirt");
+  info.set_kind(v1::KIND_VM);
+  for (const char* capability : kCapabilities) info.add_capabilities(capability);
+  for (const char* missing : kMissing) info.add_missing(missing);
+  (*info.mutable_facts())["uri"] = host.uri();
+  auto equipment = host.equipment();
+  if (!equipment.ok()) {
+    info.set_state(v1::DRIVER_STATE_UNAVAILABLE);
+    info.set_reason(std::string(equipment.status().message()));
+    info.set_hint(ErrorHint(equipment.status()));
+    return info;
+  }
+  info.set_state(v1::DRIVER_STATE_READY);
+  (*info.mutable_facts())["accel"] = equipment->accel.name();
+  (*info.mutable_facts())["emulator"] = equipment->emulator;
+  (*info.mutable_facts())["kernel"] = equipment->kernel.path;
+  return info;
+}
+
+}  // namespace vx::libvirt

@@ -1,0 +1,44 @@
+// One thread that waits for descriptors: processes that end, files that appear.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <thread>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/base/unique_fd.h"
+
+namespace vx::libvirt {
+
+// Thread-safe.
+class Watcher {
+ public:
+  Watcher();
+  // Returns when no callback runs any more.
+  ~Watcher();
+  Watcher(const Watcher&) = delete;
+  Watcher& operator=(const Watcher&) = delete;
+
+  // Takes `fd` and calls `readable` on the watcher's thread whenever it is, until
+  // that returns false; then closes it. `readable` must not block for long.
+  void Add(UniqueFd fd, std::function<bool()> readable);
+
+ private:
+  struct Watch {
+    UniqueFd fd;
+    std::function<bool()> readable;
+  };
+
+  void Loop();
+  void Dispatch(int fd);
+
+  UniqueFd epoll_;
+  UniqueFd stop_;
+  absl::Mutex mutex_;
+  std::map<int, std::shared_ptr<Watch>> watches_ ABSL_GUARDED_BY(mutex_);
+  std::thread thread_;
+};
+
+}  // namespace vx::libvirt
