@@ -36,31 +36,56 @@ absl::Status WriteAll(int fd, absl::string_view content, const std::string& path
   return absl::OkStatus();
 }
 
-// Removes what is in the folder `fd` (which it owns) as long as it is on `device`.
-absl::Status EmptyDir(UniqueFd fd, dev_t device, const std::string& path) {
+// Deeper folders are moved up: a tree may be deeper than descriptors go around.
+constexpr int kMaxDepth = 128;
+
+// Whether the open folder is where something is mounted: bind mounts of the same
+// filesystem too, which the device doesn't tell.
+absl::StatusOr<bool> IsMount(int fd, const std::string& path) {
+  struct statx st;
+  if (statx(fd, "", AT_EMPTY_PATH, 0, &st) < 0) return ErrnoError(errno, "stat " + path);
+  return (st.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+absl::StatusOr<UniqueFd> OpenForRemoval(int parent, const char* name, const std::string& path) {
+  UniqueFd fd(openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
+  VX_ASSIGN_OR_RETURN(const bool mount, IsMount(fd.get(), path));
+  if (!mount) return fd;
+  return Error(absl::StatusCode::kFailedPrecondition, "MOUNT_IN_THE_WAY",
+               absl::StrCat(path, " is a mount and is not removed"), "unmount it first");
+}
+
+absl::Status EmptyDir(UniqueFd fd, int top, int depth, const std::string& path);
+
+// Removes one name of the folder `parent`, whatever it is. `top` is the folder
+// that all began with.
+absl::Status RemoveEntry(int parent, const char* name, int top, int depth,
+                         const std::string& path) {
+  if (unlinkat(parent, name, 0) == 0 || errno == ENOENT) return absl::OkStatus();
+  if (errno != EISDIR && errno != EPERM) return ErrnoError(errno, absl::StrCat("remove ", path));
+  VX_ASSIGN_OR_RETURN(UniqueFd child, OpenForRemoval(parent, name, path));
+  if (depth >= kMaxDepth) {
+    if (renameat(parent, name, top, absl::StrCat("deep-", RandomHex(16)).c_str()) == 0) {
+      return absl::OkStatus();
+    }
+    return ErrnoError(errno, absl::StrCat("move up ", path));
+  }
+  VX_RETURN_IF_ERROR(EmptyDir(std::move(child), top, depth + 1, path));
+  if (unlinkat(parent, name, AT_REMOVEDIR) == 0 || errno == ENOENT) return absl::OkStatus();
+  return ErrnoError(errno, absl::StrCat("rmdir ", path));
+}
+
+// Removes what is in the folder `fd`, which it owns.
+absl::Status EmptyDir(UniqueFd fd, int top, int depth, const std::string& path) {
   DirHandle dir(fdopendir(fd.get()), closedir);
   if (!dir) return ErrnoError(errno, absl::StrCat("open ", path));
-  int dir_fd = fd.release();
+  const int dir_fd = fd.release();
   while (dirent* entry = readdir(dir.get())) {
     absl::string_view name = entry->d_name;
     if (name == "." || name == "..") continue;
-    if (unlinkat(dir_fd, entry->d_name, 0) == 0 || errno == ENOENT) continue;
-    if (errno != EISDIR && errno != EPERM) {
-      return ErrnoError(errno, absl::StrCat("remove ", path, "/", name));
-    }
-    UniqueFd child(openat(dir_fd, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-    if (!child.valid()) return ErrnoError(errno, absl::StrCat("open ", path, "/", name));
-    struct stat st;
-    if (fstat(child.get(), &st) < 0) return ErrnoError(errno, absl::StrCat("stat ", path));
-    if (st.st_dev != device) {
-      return Error(absl::StatusCode::kFailedPrecondition, "MOUNT_IN_THE_WAY",
-                   absl::StrCat(path, "/", name, " is a mount and is not removed"),
-                   "unmount it first");
-    }
-    VX_RETURN_IF_ERROR(EmptyDir(std::move(child), device, absl::StrCat(path, "/", name)));
-    if (unlinkat(dir_fd, entry->d_name, AT_REMOVEDIR) < 0 && errno != ENOENT) {
-      return ErrnoError(errno, absl::StrCat("rmdir ", path, "/", name));
-    }
+    VX_RETURN_IF_ERROR(
+        RemoveEntry(dir_fd, entry->d_name, top, depth, absl::StrCat(path, "/", name)));
   }
   return absl::OkStatus();
 }
@@ -121,16 +146,17 @@ absl::Status MakeDirs(const std::string& path, mode_t mode) {
 }
 
 absl::Status RemoveTree(const std::string& path) {
-  if (unlink(path.c_str()) == 0 || errno == ENOENT) return absl::OkStatus();
-  UniqueFd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!fd.valid()) {
-    return errno == ENOENT ? absl::OkStatus() : ErrnoError(errno, absl::StrCat("open ", path));
-  }
-  struct stat st;
-  if (fstat(fd.get(), &st) < 0) return ErrnoError(errno, absl::StrCat("stat ", path));
-  VX_RETURN_IF_ERROR(EmptyDir(std::move(fd), st.st_dev, path));
-  if (rmdir(path.c_str()) < 0 && errno != ENOENT) {
-    return ErrnoError(errno, absl::StrCat("rmdir ", path));
+  if (unlink(path.c_str()) == 0 || errno == ENOENT || errno == ENOTDIR) return absl::OkStatus();
+  if (errno != EISDIR && errno != EPERM) return ErrnoError(errno, absl::StrCat("remove ", path));
+  auto top = OpenForRemoval(AT_FDCWD, path.c_str(), path);
+  if (absl::IsNotFound(top.status())) return absl::OkStatus();
+  VX_RETURN_IF_ERROR(top.status());
+  // Again, for what was moved up.
+  while (rmdir(path.c_str()) < 0 && errno != ENOENT) {
+    if (errno != ENOTEMPTY && errno != EEXIST) return ErrnoError(errno, absl::StrCat("rmdir ", path));
+    UniqueFd again(openat(top->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!again.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
+    VX_RETURN_IF_ERROR(EmptyDir(std::move(again), top->get(), 0, path));
   }
   return absl::OkStatus();
 }

@@ -31,8 +31,9 @@ absl::Status WriteFileAtomic(const std::string& path, absl::string_view content,
 // is, mode and all.
 absl::Status MakeDirs(const std::string& path, mode_t mode);
 
-// Removes a tree without following links or crossing into other mounts; fine
-// when nothing is there.
+// Removes a tree, however deep, without following links; fine when nothing is
+// there. FAILED_PRECONDITION (MOUNT_IN_THE_WAY) at a folder where something is
+// mounted: nothing below it is touched.
 absl::Status RemoveTree(const std::string& path);
 
 // Names in a folder without "." and "..", sorted. NOT_FOUND when it is not there.

@@ -76,23 +76,33 @@ void AppendBounded(std::string& out, const char* data, size_t n) {
   out.append(data, std::min(n, kMaxOutput - std::min(kMaxOutput, out.size())));
 }
 
-// Reads both pipes until both end; false when the deadline comes first.
-bool Drain(int out_fd, int err_fd, CommandResult& result, absl::Time deadline) {
-  pollfd fds[2] = {{out_fd, POLLIN, 0}, {err_fd, POLLIN, 0}};
+// Reads what is ready of both pipes; those that ended are negative afterwards.
+void ReadReady(pollfd* fds, CommandResult& result) {
   std::string* sinks[2] = {&result.out, &result.err};
   char buffer[16384];
-  while (fds[0].fd >= 0 || fds[1].fd >= 0) {
-    const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
-    if (left <= 0) return false;
-    if (poll(fds, 2, static_cast<int>(std::min<int64_t>(left, 1 << 30))) <= 0) continue;
-    for (int i = 0; i < 2; ++i) {
-      if (fds[i].fd < 0 || fds[i].revents == 0) continue;
-      ssize_t n = read(fds[i].fd, buffer, sizeof buffer);
-      if (n > 0) AppendBounded(*sinks[i], buffer, n);
-      if (n == 0 || (n < 0 && errno != EINTR)) fds[i].fd = -1;
-    }
+  for (int i = 0; i < 2; ++i) {
+    if (fds[i].fd < 0 || fds[i].revents == 0) continue;
+    ssize_t n = read(fds[i].fd, buffer, sizeof buffer);
+    if (n > 0) AppendBounded(*sinks[i], buffer, n);
+    if (n == 0 || (n < 0 && errno != EINTR)) fds[i].fd = -1;
   }
-  return true;
+}
+
+// Reads both pipes until the process has ended; false when the deadline comes
+// first. A pipe may stay open longer, in a child that the program left behind, or
+// end earlier.
+bool Drain(int pidfd, int out_fd, int err_fd, CommandResult& result, absl::Time deadline) {
+  pollfd fds[3] = {{out_fd, POLLIN, 0}, {err_fd, POLLIN, 0}, {pidfd, POLLIN, 0}};
+  while (true) {
+    const bool ended = fds[2].fd < 0;
+    const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
+    if (left <= 0) return ended;
+    const int n = poll(fds, 3, ended ? 0 : static_cast<int>(std::min<int64_t>(left, 1 << 30)));
+    if (n < 0) continue;
+    if (n == 0 && ended) return true;
+    ReadReady(fds, result);
+    if (fds[2].revents != 0) fds[2].fd = -1;
+  }
 }
 
 int ReapExitCode(pid_t pid) {
@@ -112,12 +122,14 @@ std::string LastLine(absl::string_view text) {
 
 absl::StatusOr<pid_t> Spawn(const SpawnOptions& options) {
   SpawnSetup setup;
-  // A source below a target would be overwritten before its turn: move all
-  // sources out of the way first.
+  // A source that is a target too would be overwritten before its turn: move all
+  // sources above the targets first.
+  int above = 2;
+  for (const FdMapping& m : options.fds) above = std::max(above, m.to);
   std::vector<UniqueFd> moved;
   std::vector<FdMapping> fds;
   for (const FdMapping& m : options.fds) {
-    moved.emplace_back(fcntl(m.from, F_DUPFD_CLOEXEC, 64));
+    moved.emplace_back(fcntl(m.from, F_DUPFD_CLOEXEC, above + 1));
     if (!moved.back().valid()) return ErrnoError(errno, "duplicate a descriptor");
     fds.push_back({moved.back().get(), m.to});
   }
@@ -144,15 +156,16 @@ absl::StatusOr<CommandResult> RunCommand(std::vector<std::string> argv, absl::Du
                                         .fds = {{out_write.get(), 1}, {err_write.get(), 2}}}));
   out_write.reset();
   err_write.reset();
+  auto pidfd = OpenPidfd(pid);
   CommandResult result;
-  const bool finished = Drain(out_read.get(), err_read.get(), result, deadline);
+  const bool finished =
+      pidfd.ok() && Drain(pidfd->get(), out_read.get(), err_read.get(), result, deadline);
   if (!finished) kill(pid, SIGKILL);
   result.exit_code = ReapExitCode(pid);
-  if (!finished) {
-    return absl::DeadlineExceededError(
-        absl::StrCat(program, " did not end within ", absl::FormatDuration(timeout)));
-  }
-  return result;
+  VX_RETURN_IF_ERROR(pidfd.status());
+  if (finished) return result;
+  return Error(absl::StatusCode::kDeadlineExceeded, "COMMAND_TIMED_OUT",
+               absl::StrCat(program, " did not end within ", absl::FormatDuration(timeout)));
 }
 
 absl::StatusOr<std::string> RunCommandOk(std::vector<std::string> argv, absl::Duration timeout) {

@@ -22,6 +22,8 @@ namespace {
 // "foreign" range (systemd's UIDS-GIDS document).
 constexpr uint32_t kAutoFirst = 0x70000000;
 constexpr uint32_t kAutoCount = 4000;
+// Below are the ids of the host's own users.
+constexpr uint32_t kLeastId = 65536;
 
 // A line of the file: "START INSTANCE WORKLOAD".
 struct ClaimLine {
@@ -40,6 +42,8 @@ class LockedClaims {
     }
     VX_ASSIGN_OR_RETURN(std::string text, ReadFile(path));
     LockedClaims claims(std::move(fd), path);
+    // What comes after the last newline is a line torn by a crash.
+    text.resize(text.rfind('\n') + 1);
     for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
       std::vector<std::string> fields = absl::StrSplit(line, ' ');
       ClaimLine claim;
@@ -52,7 +56,7 @@ class LockedClaims {
   }
 
   // Rewrites in place: the lock is on this very file, so it can't be renamed
-  // over. A torn last line is skipped by the next reader.
+  // over.
   absl::Status Save() {
     std::string text;
     for (const ClaimLine& c : lines) absl::StrAppend(&text, c.start, " ", c.instance, " ", c.uid, "\n");
@@ -72,6 +76,13 @@ class LockedClaims {
   std::string path_;
 };
 
+// Whether a range from `start` shares ids with one of `taken`; another daemon's
+// setting may begin anywhere.
+bool Overlaps(const std::set<uint32_t>& taken, uint32_t start) {
+  auto next = taken.upper_bound(start - kIdRangeSize);
+  return next != taken.end() && uint64_t{*next} < uint64_t{start} + kIdRangeSize;
+}
+
 }  // namespace
 
 absl::StatusOr<IdRanges> IdRanges::Open(const std::string& claims_file, const std::string& setting,
@@ -83,12 +94,12 @@ absl::StatusOr<IdRanges> IdRanges::Open(const std::string& claims_file, const st
   uint32_t start = 0, count = 0;
   const bool numbers =
       parts.size() == 2 && absl::SimpleAtoi(parts[0], &start) && absl::SimpleAtoi(parts[1], &count);
-  const bool fits = numbers && count >= kIdRangeSize && count % kIdRangeSize == 0 && start > 0 &&
+  const bool fits = numbers && count >= kIdRangeSize && count % kIdRangeSize == 0 && start >= kLeastId &&
                     uint64_t{start} + count <= UINT32_MAX;
   if (!fits) {
     return Error(absl::StatusCode::kInvalidArgument, "BAD_SUBUID",
                  absl::StrCat("container.subuid is \"", setting, "\""),
-                 "use auto, or START:COUNT with COUNT a multiple of 65536");
+                 "use auto, or START:COUNT with START 65536 or more and COUNT a multiple of 65536");
   }
   return IdRanges(claims_file, instance_id, start, count / kIdRangeSize);
 }
@@ -102,7 +113,7 @@ absl::StatusOr<uint32_t> IdRanges::Claim(const std::string& uid) const {
   }
   for (uint32_t i = 0; i < count_; ++i) {
     const uint32_t start = first_ + i * kIdRangeSize;
-    if (taken.contains(start)) continue;
+    if (Overlaps(taken, start)) continue;
     claims.lines.push_back({start, instance_, uid});
     VX_RETURN_IF_ERROR(claims.Save());
     return start;

@@ -42,7 +42,9 @@ absl::StatusOr<std::unique_ptr<Driver>> LoadDriver(const std::string& path,
                               "; this vxd: contract ", kContractVersion, ", build ", VX_BUILD_ID, ")"),
                  "install vxd and its modules from the same build");
   }
-  return std::unique_ptr<Driver>(create(&environment));
+  std::unique_ptr<Driver> driver(create(&environment));
+  if (driver == nullptr) return Broken(path, "it makes no driver");
+  return driver;
 }
 
 }  // namespace vx::driver

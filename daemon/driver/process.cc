@@ -37,6 +37,11 @@ std::vector<std::string> Argv(const v1::WorkloadSpec& spec, const v1::ImageConfi
   return argv;
 }
 
+bool IsRoot(const std::string& user) {
+  const std::string name = user.substr(0, user.find(':'));
+  return name.empty() || name == "0" || name == "root";
+}
+
 }  // namespace
 
 absl::StatusOr<Process> ResolveProcess(const v1::Workload& workload,
@@ -61,7 +66,7 @@ absl::StatusOr<Process> ResolveProcess(const v1::Workload& workload,
   std::vector<std::pair<std::string, std::string>> own(spec.env().begin(), spec.env().end());
   std::sort(own.begin(), own.end());
   for (const auto& [key, value] : own) SetVariable(process.env, key, value);
-  SetDefault(process.env, "HOME", process.user.empty() || process.user == "0" ? "/root" : "/");
+  SetDefault(process.env, "HOME", IsRoot(process.user) ? "/root" : "/");
   const std::string& signal = spec.stop_signal().empty() ? config.stop_signal() : spec.stop_signal();
   process.stop_signal = ParseSignal(signal).value_or(15);
   return process;

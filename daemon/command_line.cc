@@ -1,0 +1,104 @@
+#include "daemon/command_line.h"
+
+#include <getopt.h>
+
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
+#include "daemon/base/status_macros.h"
+
+namespace vx {
+namespace {
+
+constexpr char kDefaultFile[] = "/etc/vx/vxd.toml";
+
+constexpr char kHelp[] =
+    R"(vxd runs virtual machines and containers side by side; vxctl operates it.
+
+Usage: vxd [flags]
+
+  --config FILE             configuration (default /etc/vx/vxd.toml and
+                            /etc/vx/vxd.toml.d/*.toml)
+  --state-dir DIR           what survives a reboot (default /var/lib/vx)
+  --runtime-dir DIR         what need not (default /run/vx)
+  --socket PATH             where to serve (default RUNTIME_DIR/vxd.sock)
+  --listen HOST:PORT        serve over TCP with mutual TLS (not supported yet)
+  --set SECTION.KEY=VALUE   any key of the configuration; repeatable
+  --log-level LEVEL         debug, info, warn or error
+  --version, -h, --help
+
+Flags win over the environment (VX_SECTION_KEY), which wins over drop-ins and
+file. Two daemons with other directories run side by side.
+
+Example: vxd --state-dir /srv/vx --runtime-dir /run/vx2 --set vm.accel=tcg
+)";
+
+absl::Status Usage(const std::string& what) {
+  return Error(absl::StatusCode::kInvalidArgument, "USAGE", what, "vxd --help lists the flags");
+}
+
+// What the flags say, in their order: applied last, since they win.
+struct Flags {
+  std::string file;
+  std::vector<std::pair<std::string, std::string>> keys;
+  std::vector<std::string> assignments;
+};
+
+enum Option { kConfig = 256, kStateDir, kRuntimeDir, kSocket, kListen, kSet, kLogLevel, kVersion };
+
+constexpr option kOptions[] = {{"config", required_argument, nullptr, kConfig},
+                               {"state-dir", required_argument, nullptr, kStateDir},
+                               {"runtime-dir", required_argument, nullptr, kRuntimeDir},
+                               {"socket", required_argument, nullptr, kSocket},
+                               {"listen", required_argument, nullptr, kListen},
+                               {"set", required_argument, nullptr, kSet},
+                               {"log-level", required_argument, nullptr, kLogLevel},
+                               {"version", no_argument, nullptr, kVersion},
+                               {"help", no_argument, nullptr, 'h'},
+                               {nullptr, 0, nullptr, 0}};
+
+absl::StatusOr<Verdict> ReadFlags(int argc, char** argv, Flags& flags) {
+  opterr = 0;
+  for (int c = 0; (c = getopt_long(argc, argv, ":h", kOptions, nullptr)) != -1;) {
+    switch (c) {
+      case 'h': fputs(kHelp, stdout); return Verdict::kExit;
+      case kVersion: printf("vxd %s\n", VX_VERSION); return Verdict::kExit;
+      case kConfig: flags.file = optarg; break;
+      case kStateDir: flags.keys.emplace_back("daemon.state_dir", optarg); break;
+      case kRuntimeDir: flags.keys.emplace_back("daemon.runtime_dir", optarg); break;
+      case kSocket: flags.keys.emplace_back("daemon.socket", optarg); break;
+      case kListen: flags.keys.emplace_back("daemon.listen", optarg); break;
+      case kLogLevel: flags.keys.emplace_back("log.level", optarg); break;
+      case kSet: flags.assignments.push_back(optarg); break;
+      case ':': return Usage(absl::StrCat(argv[optind - 1], " needs a value"));
+      default: return Usage(absl::StrCat("unknown flag ", argv[optind - 1]));
+    }
+  }
+  if (optind < argc) return Usage(absl::StrCat("unexpected argument ", argv[optind]));
+  return Verdict::kServe;
+}
+
+}  // namespace
+
+absl::StatusOr<Verdict> ParseCommandLine(int argc, char** argv, Config& config) {
+  Flags flags;
+  VX_ASSIGN_OR_RETURN(Verdict verdict, ReadFlags(argc, argv, flags));
+  if (verdict == Verdict::kExit) return verdict;
+  const bool own_file = !flags.file.empty();
+  VX_RETURN_IF_ERROR(config.ReadFiles(own_file ? flags.file : kDefaultFile, own_file));
+  VX_RETURN_IF_ERROR(config.ReadEnvironment());
+  for (const auto& [key, value] : flags.keys) VX_RETURN_IF_ERROR(config.Set(key, value, "flags"));
+  for (const std::string& assignment : flags.assignments) {
+    VX_RETURN_IF_ERROR(config.Set(assignment));
+  }
+  if (config.Get("daemon.socket").empty()) {
+    VX_RETURN_IF_ERROR(config.Set(
+        "daemon.socket", absl::StrCat(config.Get("daemon.runtime_dir"), "/vxd.sock"), "default"));
+  }
+  return Verdict::kServe;
+}
+
+}  // namespace vx

@@ -1,0 +1,59 @@
+#include "daemon/service/image_service.h"
+
+#include <algorithm>
+
+#include "daemon/base/status_macros.h"
+#include "daemon/service/image_streams.h"
+#include "daemon/service/paging.h"
+
+namespace vx::service {
+
+grpc::ServerUnaryReactor* ImageService::ListImages(Call* call,
+                                                   const v1::ListImagesRequest* request,
+                                                   v1::ListImagesResponse* response) {
+  return Unary(context_, call, request, [=, this](const Caller&) -> absl::Status {
+    VX_ASSIGN_OR_RETURN(PageRequest page, ParsePage(*request));
+    std::vector<v1::Image> images = context_.core.images().store().List();
+    const int64_t count = static_cast<int64_t>(images.size());
+    const int64_t end = std::min<int64_t>(count, page.key + page.size);
+    for (int64_t i = page.key; i < end; ++i) *response->add_images() = std::move(images[i]);
+    response->set_next_page_token(PageToken(end < count ? end : 0));
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerUnaryReactor* ImageService::GetImage(Call* call, const v1::GetImageRequest* request,
+                                                 v1::GetImageResponse* response) {
+  return Unary(context_, call, request, [=, this](const Caller&) -> absl::Status {
+    VX_ASSIGN_OR_RETURN(*response->mutable_image(),
+                        context_.core.images().store().Get(request->name()));
+    return absl::OkStatus();
+  });
+}
+
+grpc::ServerReadReactor<v1::ImportImageRequest>* ImageService::ImportImage(
+    Call* call, v1::ImportImageResponse* response) {
+  return new ImportStream(context_, call, response);
+}
+
+grpc::ServerWriteReactor<v1::ExportImageResponse>* ImageService::ExportImage(
+    Call* call, const v1::ExportImageRequest* request) {
+  absl::StatusOr<Caller> caller = context_.authorizer.Authorize(call->peer(), *request);
+  if (!caller.ok()) {
+    return new Refusal<grpc::ServerWriteReactor<v1::ExportImageResponse>>(caller.status());
+  }
+  auto* stream = new ExportStream(context_, request->name());
+  stream->Begin();
+  return stream;
+}
+
+grpc::ServerUnaryReactor* ImageService::DeleteImage(Call* call,
+                                                    const v1::DeleteImageRequest* request,
+                                                    v1::DeleteImageResponse* response) {
+  return Unary(context_, call, request, [=, this](const Caller& caller) {
+    return Answer(context_.core.images().Delete(request->name(), KeyOf(caller, *request)),
+                  response);
+  });
+}
+
+}  // namespace vx::service

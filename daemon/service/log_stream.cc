@@ -1,0 +1,102 @@
+#include "daemon/service/log_stream.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
+#include "daemon/base/status_macros.h"
+#include "daemon/core/timestamps.h"
+
+namespace vx::service {
+namespace {
+
+bool SameTime(const std::optional<v1::Exit>& a, const v1::Exit& b) {
+  return a && a->time().seconds() == b.time().seconds() && a->time().nanos() == b.time().nanos();
+}
+
+}  // namespace
+
+absl::Status LogStream::Open() {
+  bool active = false;
+  {
+    store::View view = context_.core.store().Read();
+    VX_ASSIGN_OR_RETURN(v1::Workload workload, view.FindWorkload(request_.name()));
+    uid_ = workload.uid();
+    active = core::IsActive(workload);
+    if (workload.status().has_exit()) earlier_ = workload.status().exit();
+    if (request_.follow()) {
+      subscription_ =
+          context_.core.events().Subscribe([this](const v1::Event& event) { Look(event); });
+    }
+  }
+  driver::LogPosition position;
+  if (request_.has_tail()) position.tail = request_.tail();
+  if (request_.has_since()) position.since = core::FromProto(request_.since());
+  position.from_end = request_.follow() && request_.next_run();
+  VX_ASSIGN_OR_RETURN(reader_, context_.core.workloads().OpenLog(uid_, position));
+  if (request_.follow() && !active && !request_.next_run()) {
+    absl::MutexLock lock(&end_mutex_);
+    if (!end_.there) end_ = {true, earlier_};
+  }
+  StartSendInitialMetadata();
+  return absl::OkStatus();
+}
+
+void LogStream::Look(const v1::Event& event) {
+  if (!event.has_workload() || event.workload().uid() != uid_) return;
+  const v1::WorkloadStatus& status = event.workload().status();
+  const bool deleted = event.type() == v1::EVENT_TYPE_WORKLOAD_DELETED;
+  const bool stopped = status.state() == v1::STATE_STOPPED || status.state() == v1::STATE_FAILED;
+  const bool new_exit = status.has_exit() && !SameTime(earlier_, status.exit());
+  // A failed start leaves a stopped workload without an exit: that is an end too.
+  if (!deleted && !(stopped && (new_exit || !status.message().empty()))) return;
+  {
+    absl::MutexLock lock(&end_mutex_);
+    if (end_.there) return;
+    end_.there = true;
+    if (new_exit) end_.exit = status.exit();
+  }
+  Wake();
+}
+
+LogStream::End LogStream::TheEnd() {
+  absl::MutexLock lock(&end_mutex_);
+  return end_;
+}
+
+LogStream::Next LogStream::Produce(v1::StreamLogsResponse& message) {
+  if (!opened_) {
+    if (absl::Status status = Open(); !status.ok()) return {.end = status};
+    opened_ = true;
+  }
+  if (exit_sent_) return {.end = absl::OkStatus()};
+  // Asked before the log: what the run wrote before its end is all there then.
+  const End end = TheEnd();
+  driver::LogEntry entry;
+  absl::StatusOr<bool> more = reader_->Next(entry);
+  if (!more.ok()) return {.end = more.status()};
+  if (*more) {
+    v1::LogEntry* out = message.mutable_entry();
+    *out->mutable_time() = core::ToProto(entry.time);
+    out->set_stream(entry.stream == 2 ? v1::LOG_STREAM_STDERR : v1::LOG_STREAM_STDOUT);
+    out->set_data(std::move(entry.data));
+    return {.write = true};
+  }
+  if (!request_.follow()) return {.end = absl::OkStatus()};
+  if (!end.there) {
+    context_.waker.Arm(reader_->wake_fd(), [this] { Wake(); });
+    // What came between Next and Arm leaves the descriptor readable.
+    return {};
+  }
+  if (!end.exit) return {.end = absl::OkStatus()};
+  *message.mutable_exit() = *end.exit;
+  exit_sent_ = true;
+  return {.write = true};
+}
+
+void LogStream::Stop() {
+  subscription_.End();
+  if (reader_) context_.waker.Forget(reader_->wake_fd());
+}
+
+}  // namespace vx::service

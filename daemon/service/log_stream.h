@@ -1,0 +1,53 @@
+// One reader of a workload's output.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/service/pumped_stream.h"
+#include "daemon/service/unary.h"
+#include "vx/v1/workload_service.pb.h"
+
+namespace vx::service {
+
+// Pulls entries from the driver's log reader. A follower ends when the run that it
+// follows has ended and all that it wrote was sent.
+class LogStream : public PumpedStream<v1::StreamLogsResponse> {
+ public:
+  LogStream(const Context& context, const v1::StreamLogsRequest& request)
+      : PumpedStream(context.slow_pool), context_(context), request_(request) {}
+
+  void Begin() { Wake(); }
+
+ private:
+  Next Produce(v1::StreamLogsResponse& message) override;
+  void Stop() override;
+
+  // Opens the log and tells the caller so.
+  absl::Status Open();
+  // Notes the end of the run; under the store's lock.
+  void Look(const v1::Event& event);
+
+  struct End {
+    bool there = false;
+    std::optional<v1::Exit> exit;
+  };
+  End TheEnd();
+
+  const Context& context_;
+  const v1::StreamLogsRequest request_;
+  bool opened_ = false;
+  bool exit_sent_ = false;
+  std::string uid_;
+  // The end of an earlier run, which is not the one to wait for.
+  std::optional<v1::Exit> earlier_;
+  std::unique_ptr<driver::LogReader> reader_;
+  core::EventHub::Subscription subscription_;
+  absl::Mutex end_mutex_;
+  End end_ ABSL_GUARDED_BY(end_mutex_);
+};
+
+}  // namespace vx::service

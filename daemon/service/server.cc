@@ -1,0 +1,89 @@
+#include "daemon/service/server.h"
+
+#include <fcntl.h>
+#include <grpcpp/ext/proto_server_reflection_plugin.h>
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <grpcpp/server_posix.h>
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "daemon/base/error.h"
+#include "daemon/base/file.h"
+#include "daemon/base/status_macros.h"
+#include "daemon/service/event_service.h"
+#include "daemon/service/image_service.h"
+#include "daemon/service/listener.h"
+#include "daemon/service/operation_service.h"
+#include "daemon/service/workload_service.h"
+
+namespace vx::service {
+namespace {
+
+constexpr int kThreads = 8;
+constexpr int kSlowThreads = 32;
+constexpr int kMaxMessageBytes = 4 << 20;
+
+}  // namespace
+
+// In the order of construction; torn down in reverse.
+struct Server::State {
+  State(core::Core& core, ServerOptions& options)
+      : authorizer(peers, options.operator_host_access),
+        context{core, authorizer, pool, slow_pool, waker,
+                absl::StrCat(options.facts.state_dir, "/incoming")},
+        workloads(context),
+        operations(context),
+        events(context),
+        images(context),
+        system(context, options.facts) {}
+
+  Peers peers;
+  Authorizer authorizer;
+  WorkPool pool{"vx-rpc", kThreads};
+  WorkPool slow_pool{"vx-slow", kSlowThreads};
+  FdWaker waker;
+  Context context;
+  WorkloadService workloads;
+  OperationService operations;
+  EventService events;
+  ImageService images;
+  SystemService system;
+  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<Listener> listener;
+};
+
+Server::Server(std::unique_ptr<State> state) : state_(std::move(state)) {}
+
+Server::~Server() { Shutdown(absl::ZeroDuration()); }
+
+absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Core& core, ServerOptions options) {
+  auto state = std::make_unique<State>(core, options);
+  // Uploads that an earlier daemon did not finish.
+  VX_RETURN_IF_ERROR(RemoveTree(state->context.spool_dir));
+  VX_RETURN_IF_ERROR(MakeDirs(state->context.spool_dir, 0700));
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::reflection::InitProtoReflectionServerBuilderPlugin();
+  grpc::ServerBuilder builder;
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  grpc::Service* services[] = {&state->workloads, &state->operations, &state->events,
+                               &state->images, &state->system};
+  for (grpc::Service* service : services) builder.RegisterService(service);
+  state->server = builder.BuildAndStart();
+  if (!state->server) return absl::InternalError("the gRPC server can't be started");
+  state->listener = std::make_unique<Listener>(
+      std::move(options.socket), state->peers, [server = state->server.get()](UniqueFd fd) {
+        grpc::AddInsecureChannelFromFd(server, fd.release());
+      });
+  return std::unique_ptr<Server>(new Server(std::move(state)));
+}
+
+void Server::Shutdown(absl::Duration grace) {
+  state_->listener.reset();
+  state_->server->Shutdown(absl::ToChronoTime(absl::Now() + grace));
+  state_->server->Wait();
+}
+
+}  // namespace vx::service

@@ -1,0 +1,55 @@
+#include "daemon/service/waiters.h"
+
+#include <chrono>
+#include <utility>
+
+#include "absl/time/clock.h"
+
+namespace vx::service {
+
+bool WaitReactor::Take(Link& link) {
+  absl::MutexLock lock(&link.mutex);
+  return std::exchange(link.waiting, false);
+}
+
+void WaitReactor::FinishLater(std::function<absl::Status()> status) {
+  context_.pool.Run([this, status = std::move(status)] {
+    {
+      // Both wait for who is still at it, and finds nothing to take any more.
+      absl::MutexLock lock(&begin_mutex_);
+      subscription_.End();
+    }
+    Finish(ToGrpc(status()));
+  });
+}
+
+void WaitReactor::Settle(const absl::Status& status) {
+  if (Take(*link_)) FinishLater([status] { return status; });
+}
+
+void WaitReactor::Begin(First first, Check check, std::optional<absl::Duration> timeout,
+                        TimedOut timed_out) {
+  absl::MutexLock begin(&begin_mutex_);
+  if (timeout) {
+    alarm_.Set(absl::ToChronoTime(absl::Now() + *timeout),
+               // Whoever takes the call finishes it, so the reactor is alive then.
+               [this, link = link_, timed_out = std::move(timed_out)](bool fired) {
+                 if (fired && Take(*link)) FinishLater(timed_out);
+               });
+  }
+  store::View view = context_.core.store().Read();
+  if (std::optional<absl::Status> settled = first(view)) {
+    Settle(*settled);
+    return;
+  }
+  subscription_ = context_.core.events().Subscribe(
+      [this, link = link_, check = std::move(check)](const v1::Event& event) {
+        {
+          absl::MutexLock lock(&link->mutex);
+          if (!link->waiting) return;
+        }
+        if (std::optional<absl::Status> status = check(event)) Settle(*status);
+      });
+}
+
+}  // namespace vx::service
