@@ -52,7 +52,7 @@ TEST_F(BadHostTest, WithoutTheLibvirtModuleContainersRun) {
 }
 
 TEST_F(BadHostTest, WithADriverSwitchedOffItsKindIsRefused) {
-  vx_.Start({.args = {"--set", "drivers.enabled=[\"container\"]"}});
+  vx_.Start({.args = {"--set", "drivers.enabled=container"}});
   EXPECT_THAT(RunTrue("vm"), FailsSaying(1, {"vm"}));
   EXPECT_THAT(RunTrue("container"), Succeeds());
 }
