@@ -19,8 +19,6 @@
 namespace vx::client {
 namespace {
 
-constexpr int kConnectSeconds = 5;
-
 absl::Status NotYet(absl::string_view text, absl::string_view what) {
   return Error(absl::StatusCode::kUnimplemented, "NOT_YET",
                absl::StrCat("cannot reach \"", text, "\": ", what, " are not supported yet"),
@@ -80,7 +78,7 @@ absl::Status ConnectError(int error, const std::string& path) {
       return NoPermission(path);
     case EAGAIN:
       return Error(absl::StatusCode::kUnavailable, "NO_ANSWER",
-                   absl::StrCat("vxd at ", path, " took no connection for ", kConnectSeconds, " s"),
+                   absl::StrCat("vxd at ", path, " takes no connections"),
                    "see what it logs, and start it again if it hangs");
     default:
       return ErrnoError(error, absl::StrCat("connect to ", path));
@@ -111,13 +109,13 @@ absl::StatusOr<Target> ParseTarget(absl::string_view text) {
   return NotYet(text, "named hosts");
 }
 
-absl::StatusOr<UniqueFd> Connect(const Target& target) {
+absl::StatusOr<UniqueFd> Connect(const Target& target, absl::Duration limit) {
   absl::StatusOr<sockaddr_un> address = SocketAddress(target.socket);
   if (!address.ok()) return address.status();
   UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   if (!fd.valid()) return ErrnoError(errno, "make a socket");
-  timeval limit = {kConnectSeconds, 0};
-  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+  timeval patience = absl::ToTimeval(limit);
+  setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
   const auto* generic = reinterpret_cast<const sockaddr*>(&*address);
   if (connect(fd.get(), generic, sizeof(*address)) != 0) return ConnectError(errno, target.socket);
   if (absl::Status status = SetNonBlocking(fd.get()); !status.ok()) return status;

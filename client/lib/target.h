@@ -5,6 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "daemon/base/unique_fd.h"
 
 namespace vx::client {
@@ -29,7 +30,7 @@ absl::StatusOr<Target> ParseTarget(absl::string_view text);
 // A non-blocking connected socket. Where that fails, says whether nobody listens
 // (UNAVAILABLE, NO_DAEMON), nobody accepts (UNAVAILABLE, NO_ANSWER) or the caller
 // may not (PERMISSION_DENIED, NO_PERMISSION), each with what to do about it.
-// Waits at most 5 s.
-absl::StatusOr<UniqueFd> Connect(const Target& target);
+// Waits at most `limit` for a daemon that is too busy to accept.
+absl::StatusOr<UniqueFd> Connect(const Target& target, absl::Duration limit = absl::Seconds(5));
 
 }  // namespace vx::client
