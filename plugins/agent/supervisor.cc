@@ -18,13 +18,17 @@ namespace {
 // stuck.
 constexpr int kDrainMs = 5000;
 
+// What halt, poweroff and reboot send to an init.
+constexpr int kSwitchOff[] = {SIGUSR1, SIGUSR2, SIGTERM};
+
 int BlockSignals() {
-  sigset_t all, child;
+  sigset_t all, heard;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
-  sigemptyset(&child);
-  sigaddset(&child, SIGCHLD);
-  return signalfd(-1, &child, SFD_CLOEXEC | SFD_NONBLOCK);
+  sigemptyset(&heard);
+  sigaddset(&heard, SIGCHLD);
+  for (int signal : kSwitchOff) sigaddset(&heard, signal);
+  return signalfd(-1, &heard, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
 void CloseEnd(int& fd) {
@@ -38,9 +42,9 @@ shim::ExitFrame NotStarted(int error) {
 
 }  // namespace
 
-Supervisor::Supervisor(Channel& channel) : channel_(channel), sigchld_(BlockSignals()) {}
+Supervisor::Supervisor(Channel& channel) : channel_(channel), signals_(BlockSignals()) {}
 
-Supervisor::~Supervisor() { close(sigchld_); }
+Supervisor::~Supervisor() { close(signals_); }
 
 shim::ExitFrame Supervisor::Run(const BootConfig& config) {
   Identity identity;
@@ -65,7 +69,7 @@ bool Supervisor::Finished() const {
 void Supervisor::Step() {
   const bool busy = channel_.busy();
   pollfd fds[] = {
-      {sigchld_, POLLIN, 0},
+      {signals_, POLLIN, 0},
       {host_gone_ ? -1 : channel_.fd(), static_cast<short>(POLLIN | (busy ? POLLOUT : 0)), 0},
       {busy ? -1 : command_.out, POLLIN, 0},
       {busy ? -1 : command_.err, POLLIN, 0}};
@@ -83,7 +87,7 @@ void Supervisor::Step() {
   }
   if (fds[2].revents) Forward(command_.out, shim::FrameType::kStdout);
   if (fds[3].revents && !channel_.busy()) Forward(command_.err, shim::FrameType::kStderr);
-  if (fds[0].revents) Reap();
+  if (fds[0].revents) ReadSignals();
 }
 
 void Supervisor::Forward(int& fd, shim::FrameType type) {
@@ -93,14 +97,19 @@ void Supervisor::Forward(int& fd, shim::FrameType type) {
   if (n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR)) CloseEnd(fd);
 }
 
-void Supervisor::Reap() {
+void Supervisor::ReadSignals() {
   signalfd_siginfo info;
-  while (read(sigchld_, &info, sizeof info) > 0) {
+  while (read(signals_, &info, sizeof info) > 0) {
+    if (info.ssi_signo != SIGCHLD) SwitchedOff();
   }
+  Reap();
+}
+
+void Supervisor::Reap() {
   int status;
   pid_t pid;
   while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-    if (pid == command_.pid) CommandEnded(status);
+    if (pid == command_.pid && !ended_) CommandEnded(status);
   }
 }
 
@@ -117,6 +126,13 @@ void Supervisor::CommandEnded(int status) {
   exit_.code = WIFSIGNALED(status) ? 128 + exit_.signal : WEXITSTATUS(status);
   const bool killed = exit_.code == 128 + SIGKILL;
   exit_.oom = killed && !killed_by_host_ && OomKills() > 0;
+  kill(-1, SIGKILL);
+}
+
+// By somebody in the guest, which ends it well.
+void Supervisor::SwitchedOff() {
+  ended_ = true;
+  exit_ = {};
   kill(-1, SIGKILL);
 }
 

@@ -26,13 +26,15 @@ class Supervisor {
   bool Finished() const;
   void Step();
   void Forward(int& fd, shim::FrameType type);
+  void ReadSignals();
   void Reap();
   void Signal(int signal);
   void CommandEnded(int status);
+  void SwitchedOff();
   void HostGone();
 
   Channel& channel_;
-  int sigchld_;
+  int signals_;
   Command command_;
   bool ended_ = false;
   bool host_gone_ = false;

@@ -1,6 +1,7 @@
 #include "plugins/agent/system.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -10,10 +11,13 @@
 #include <sys/reboot.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
+#include <cstdlib>
 
 #include "plugins/agent/file.h"
 #include "plugins/agent/uevents.h"
@@ -23,6 +27,9 @@ namespace {
 
 constexpr char kDisk[] = "/dev/vda";
 constexpr char kNewRoot[] = "/newroot";
+constexpr uint64_t kOverheadBlocks = 1024;
+// From the kernel's fs/ext4/ext4.h, which no package exports.
+#define EXT4_IOC_RESIZE_FS _IOW('f', 16, uint64_t)
 
 struct GuestMount {
   const char* type;
@@ -74,6 +81,25 @@ bool MountDisk(int timeout_ms) {
     }
   }
   return true;
+}
+
+// The disk may be larger than the filesystem that the image brought.
+void GrowFilesystem() {
+  const int disk = open(kDisk, O_RDONLY | O_CLOEXEC);
+  const int root = open(kNewRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  struct statvfs size = {};
+  uint64_t bytes = 0;
+  if (fstatvfs(root, &size) == 0 && ioctl(disk, BLKGETSIZE64, &bytes) == 0) {
+    uint64_t blocks = bytes / size.f_frsize;
+    // statvfs counts without the filesystem's own blocks: a rough look is enough.
+    const bool larger = blocks > size.f_blocks + size.f_blocks / 8 + kOverheadBlocks;
+    if (larger && ioctl(root, EXT4_IOC_RESIZE_FS, &blocks) < 0) {
+      Complain("grow the root to %llu bytes: %s", static_cast<unsigned long long>(bytes),
+               strerror(errno));
+    }
+  }
+  close(root);
+  close(disk);
 }
 
 void MoveMount(const char* name) {
@@ -128,6 +154,7 @@ void LoadModules() {
 
 bool EnterRoot(int timeout_ms) {
   if (!MountDisk(timeout_ms)) return false;
+  GrowFilesystem();
   for (const char* name : {"/dev", "/proc", "/sys"}) MoveMount(name);
   if (chdir(kNewRoot) < 0 || mount(".", "/", nullptr, MS_MOVE, nullptr) < 0 || chroot(".") < 0 ||
       chdir("/") < 0) {

@@ -1,7 +1,6 @@
 #include "plugins/libvirt/driver.h"
 
 #include <signal.h>
-#include <sys/stat.h>
 
 #include <set>
 #include <utility>
@@ -25,17 +24,10 @@ constexpr absl::Duration kStartTimeout = absl::Seconds(90);
 // How long the agent gets to end its command before the power is cut.
 constexpr absl::Duration kAgentKill = absl::Seconds(3);
 constexpr char kWorkloadFile[] = "/workload";
-constexpr char kStartedFile[] = "/started";
 
 absl::Status NotRunning(const std::string& uid) {
   return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
                absl::StrCat("VM ", uid, " does not run"));
-}
-
-absl::Time StartTime(const std::string& run) {
-  struct stat st;
-  if (stat((run + kStartedFile).c_str(), &st) < 0) return absl::InfinitePast();
-  return absl::TimeFromTimespec(st.st_mtim);
 }
 
 absl::StatusOr<v1::Workload> ReadWorkload(const std::string& run) {
@@ -155,7 +147,7 @@ absl::Status LibvirtDriver::Start(const std::string& uid) {
   VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
   VX_ASSIGN_OR_RETURN(driver::Process process, ReadProcess(uid));
   VX_ASSIGN_OR_RETURN(Domain domain, FindDomain(*machine));
-  VX_RETURN_IF_ERROR(WriteFileAtomic(machine->dir() + kStartedFile, "", 0600));
+  VX_RETURN_IF_ERROR(machine->MarkStarted());
   VX_RETURN_IF_ERROR(domain.Resume());
   const absl::Status status = machine->WaitStarted(process.argv[0], kStartTimeout);
   // A command that can't be run ends the guest.
@@ -168,7 +160,7 @@ absl::Status LibvirtDriver::Start(const std::string& uid) {
 absl::Status LibvirtDriver::Stop(const std::string& uid, absl::Duration grace) {
   MachinePtr machine = Find(uid);
   if (!machine || machine->ended()) return absl::OkStatus();
-  VX_RETURN_IF_ERROR(Resume(uid));
+  VX_RETURN_IF_ERROR(Thaw(*machine));
   VX_ASSIGN_OR_RETURN(driver::Process process, ReadProcess(uid));
   if (machine->Signal(process.stop_signal).ok() && machine->WaitEnded(grace)) {
     return absl::OkStatus();
@@ -185,7 +177,7 @@ absl::Status LibvirtDriver::End(const MachinePtr& machine) {
 absl::Status LibvirtDriver::Kill(const std::string& uid, int signal) {
   VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
   if (signal != SIGKILL) return machine->Signal(signal);
-  Resume(uid).IgnoreError();
+  Thaw(*machine).IgnoreError();
   return End(machine);
 }
 
@@ -198,8 +190,13 @@ absl::Status LibvirtDriver::Pause(const std::string& uid) {
 
 absl::Status LibvirtDriver::Resume(const std::string& uid) {
   VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
-  if (!IsPaused(*machine)) return absl::OkStatus();
-  VX_ASSIGN_OR_RETURN(Domain domain, FindDomain(*machine));
+  if (machine->State() != shim::RunState::kRunning) return NotRunning(uid);
+  return Thaw(*machine);
+}
+
+absl::Status LibvirtDriver::Thaw(const Machine& machine) {
+  if (!IsPaused(machine)) return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(Domain domain, FindDomain(machine));
   return domain.Resume();
 }
 
@@ -214,7 +211,11 @@ absl::Status LibvirtDriver::Delete(const std::string& uid) {
   MachinePtr machine = Find(uid);
   if (!machine) return RemoveTree(paths_.run(uid));
   if (!machine->ended()) VX_RETURN_IF_ERROR(machine->CutPower());
-  if (auto domain = FindDomain(*machine); domain.ok()) VX_RETURN_IF_ERROR(domain->Destroy());
+  // With its QEMU gone libvirt drops a domain by itself; one in the middle of its
+  // making has none yet.
+  if (!machine->had_qemu()) {
+    if (auto domain = FindDomain(*machine); domain.ok()) VX_RETURN_IF_ERROR(domain->Destroy());
+  }
   VX_RETURN_IF_ERROR(RemoveTree(paths_.run(uid)));
   absl::MutexLock lock(&mutex_);
   machines_.erase(uid);
@@ -258,8 +259,8 @@ driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const 
   seen.uid = machine.uid();
   const shim::RunState state = machine.State();
   // Between the shim's end and QEMU's the record may be on its way.
-  if (state == shim::RunState::kExited && !machine.ReadExit()) machine.WaitEnded(kAgentKill);
-  seen.exit = state == shim::RunState::kExited ? machine.ReadExit() : std::nullopt;
+  if (state == shim::RunState::kExited && !machine.exit()) machine.WaitEnded(kAgentKill);
+  if (state == shim::RunState::kExited) seen.exit = machine.exit();
   seen.pid = machine.qemu_pid();
   seen.shim_pid = machine.shim_pid();
   if (seen.exit) {
@@ -271,7 +272,7 @@ driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const 
     seen.presence = driver::Presence::kCreated;
     return seen;
   }
-  seen.start_time = StartTime(machine.dir());
+  seen.start_time = machine.start_time();
   return seen;
 }
 
@@ -338,6 +339,7 @@ absl::StatusOr<driver::Process> LibvirtDriver::ReadProcess(const std::string& ui
 }
 
 bool LibvirtDriver::IsPaused(const Machine& machine) const {
+  if (machine.State() != shim::RunState::kRunning) return false;
   auto domain = FindDomain(machine);
   if (!domain.ok()) return false;
   return domain->IsPaused().value_or(false);

@@ -72,7 +72,9 @@ class LibvirtDriver : public driver::Driver {
   absl::Status Launch(const MachinePtr& machine, const v1::Workload& workload,
                       const Equipment& equipment);
   absl::Status End(const MachinePtr& machine);
-  // True when it is paused by Pause.
+  // Undoes Pause.
+  absl::Status Thaw(const Machine& machine);
+  // By Pause, not because it was not started yet.
   bool IsPaused(const Machine& machine) const;
   driver::Observation ObserveMachine(const Machine& machine) const;
   void OnEnded(const std::string& uid);

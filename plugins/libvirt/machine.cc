@@ -2,18 +2,19 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include <algorithm>
-#include <vector>
+#include <cerrno>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
 #include "daemon/base/status_macros.h"
+#include "plugins/libvirt/console.h"
 #include "plugins/libvirt/probe_reaper.h"
 
 namespace vx::libvirt {
@@ -23,7 +24,15 @@ namespace {
 constexpr absl::Duration kShimEnd = absl::Seconds(15);
 // How long a killed QEMU may take to be gone.
 constexpr absl::Duration kPowerCut = absl::Seconds(30);
-constexpr size_t kMaxLine = 200;
+
+// Its time of change is the run's start.
+constexpr char kStartedFile[] = "/started";
+
+absl::Time ReadStartTime(const std::string& run) {
+  struct stat st;
+  if (stat((run + kStartedFile).c_str(), &st) < 0) return absl::InfinitePast();
+  return absl::TimeFromTimespec(st.st_mtim);
+}
 
 UniqueFd Duplicate(int fd) { return UniqueFd(fcntl(fd, F_DUPFD_CLOEXEC, 0)); }
 
@@ -32,12 +41,21 @@ absl::Status NotRunning(const std::string& uid) {
                absl::StrCat("VM ", uid, " does not run"));
 }
 
-// Nobody saw the command's end: the machine was switched off under it.
-v1::Exit MachineDied(v1::Exit exit, const std::string& console) {
+// Nobody saw the command's end: the guest switched itself off, or its machine was
+// taken away under it. Its console tells; a guest can lie there about itself only.
+v1::Exit EndOfMachine(v1::Exit exit, const std::string& dir) {
+  const std::string panic = FindConsoleLine(dir, "Kernel panic - ");
+  const std::string last = LastConsoleLine(dir);
   exit.set_reason(v1::EXIT_REASON_CRASHED);
-  exit.set_message("the machine ended before its command did");
-  if (!console.empty()) {
-    exit.set_message(absl::StrCat(exit.message(), "; its console said last: ", console));
+  if (!panic.empty()) {
+    exit.set_message(absl::StrCat("the guest's kernel died: ", panic));
+  } else if (absl::StrContains(last, "reboot: ")) {
+    exit.set_code(0);
+    exit.set_reason(v1::EXIT_REASON_EXITED);
+    exit.set_message("the guest switched itself off");
+  } else {
+    exit.set_message(absl::StrCat("the machine ended before its command did",
+                                  last.empty() ? "" : "; its console said last: ", last));
   }
   return exit;
 }
@@ -51,19 +69,6 @@ v1::Exit Lost(const std::string& why) {
 }
 
 }  // namespace
-
-std::string LastConsoleLine(const std::string& dir) {
-  auto log = ReadFile(absl::StrCat(dir, "/", shim::kConsoleLog));
-  if (!log.ok()) return "";
-  std::vector<absl::string_view> lines = absl::StrSplit(*log, absl::ByAnyChar("\r\n"));
-  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-    std::string text(absl::StripAsciiWhitespace(*line).substr(0, kMaxLine));
-    // A guest's bytes go into messages: nothing but plain text of it.
-    std::replace_if(text.begin(), text.end(), [](char c) { return !absl::ascii_isprint(c); }, '?');
-    if (!text.empty()) return text;
-  }
-  return "";
-}
 
 Machine::Machine(const MachineHost* host, std::string uid, std::string name, std::string dir)
     : host_(host), uid_(std::move(uid)), name_(std::move(name)), dir_(std::move(dir)) {}
@@ -91,10 +96,34 @@ absl::Status Machine::WatchQemu() {
     return false;
   });
   WatchShim();
+  WatchExitRecord();
   return absl::OkStatus();
 }
 
+// Once the command's end is on record the guest's disk is sealed, and switching
+// the machine off from here is faster than waiting until it has done so itself.
+void Machine::WatchExitRecord() {
+  UniqueFd inotify(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  if (inotify_add_watch(inotify.get(), dir_.c_str(), IN_CREATE | IN_MOVED_TO) < 0) return;
+  const int fd = inotify.get();
+  host_->watcher->Add(std::move(inotify), [fd, weak = weak_from_this()] {
+    char events[4096];
+    if (read(fd, events, sizeof events) < 0 && errno != EAGAIN) return false;
+    auto self = weak.lock();
+    if (!self || self->ended()) return false;
+    auto record = shim::ReadExitRecord(self->dir_);
+    if (!record.ok() || !*record) return true;
+    self->KillQemu();
+    return false;
+  });
+  if (PathExists(absl::StrCat(dir_, "/", shim::kExitRecord))) KillQemu();
+}
+
 void Machine::Adopt() {
+  {
+    absl::MutexLock lock(&mutex_);
+    start_time_ = ReadStartTime(dir_);
+  }
   if (auto client = shim::Client::Find(dir_); client.ok()) {
     absl::MutexLock lock(&mutex_);
     shim_ = *std::move(client);
@@ -136,10 +165,12 @@ void Machine::End() {
       client->WaitEnd(kShimEnd);
     }
   }
+  const std::optional<v1::Exit> exit = ReadExit();
   {
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
     ended_ = true;
+    exit_ = exit.value_or(Lost("vx-shim, which kept its output, died"));
   }
   host_->ended(uid_);
 }
@@ -167,6 +198,11 @@ pid_t Machine::shim_pid() const {
 bool Machine::ended() const {
   absl::MutexLock lock(&mutex_);
   return ended_;
+}
+
+bool Machine::had_qemu() const {
+  absl::MutexLock lock(&mutex_);
+  return qemu_ != nullptr;
 }
 
 shim::RunState Machine::State() const {
@@ -233,15 +269,32 @@ absl::Status Machine::CutPower() {
                "it waits for the host's kernel: see its disk");
 }
 
+std::optional<v1::Exit> Machine::exit() const {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (ended_) return exit_;
+  }
+  return ReadExit();
+}
+
 std::optional<v1::Exit> Machine::ReadExit() const {
   auto record = shim::ReadExitRecord(dir_);
   if (!record.ok()) return Lost(std::string(record.status().message()));
-  if (*record) {
-    const v1::Exit exit = shim::ToExit(**record, false);
-    return (*record)->lost ? MachineDied(exit, LastConsoleLine(dir_)) : exit;
-  }
-  if (!ended()) return std::nullopt;
-  return Lost("vx-shim, which kept its output, died");
+  if (!*record) return std::nullopt;
+  const v1::Exit exit = shim::ToExit(**record, false);
+  return (*record)->lost ? EndOfMachine(exit, dir_) : exit;
+}
+
+absl::Status Machine::MarkStarted() {
+  VX_RETURN_IF_ERROR(WriteFileAtomic(dir_ + kStartedFile, "", 0600));
+  absl::MutexLock lock(&mutex_);
+  start_time_ = ReadStartTime(dir_);
+  return absl::OkStatus();
+}
+
+absl::Time Machine::start_time() const {
+  absl::MutexLock lock(&mutex_);
+  return start_time_;
 }
 
 }  // namespace vx::libvirt

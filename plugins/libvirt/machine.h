@@ -7,6 +7,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/base/thread_annotations.h"
@@ -57,6 +58,8 @@ class Machine : public std::enable_shared_from_this<Machine> {
   pid_t qemu_pid() const;
   pid_t shim_pid() const;
   bool ended() const;
+  // Whether it ever got as far.
+  bool had_qemu() const;
 
   // kExited once it has ended, or the command has.
   shim::RunState State() const;
@@ -76,14 +79,21 @@ class Machine : public std::enable_shared_from_this<Machine> {
   absl::Status CutPower();
 
   // How it ended; nothing before the exit record is there, unless it has ended.
-  std::optional<v1::Exit> ReadExit() const;
+  std::optional<v1::Exit> exit() const;
+
+  // Notes, for a later vxd too, that the command is let go now.
+  absl::Status MarkStarted();
+  // InfinitePast before.
+  absl::Time start_time() const;
 
  private:
   void WatchShim();
+  void WatchExitRecord();
   void OnShimGone();
   void OnQemuGone();
   void End();
   void KillQemu() const;
+  std::optional<v1::Exit> ReadExit() const;
   std::shared_ptr<shim::Client> shim() const;
   absl::Status NotStarted(const absl::Status& why) const;
 
@@ -95,11 +105,10 @@ class Machine : public std::enable_shared_from_this<Machine> {
   mutable absl::Mutex mutex_;
   std::shared_ptr<shim::Client> shim_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<QemuProcess> qemu_ ABSL_GUARDED_BY(mutex_);
+  absl::Time start_time_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+  // Kept, as the folder may be gone by the time that somebody asks.
+  v1::Exit exit_ ABSL_GUARDED_BY(mutex_);
 };
-
-// The last line of a console log that says something, at most 200 characters of
-// it; empty when there is none.
-std::string LastConsoleLine(const std::string& dir);
 
 }  // namespace vx::libvirt
