@@ -57,7 +57,8 @@ void RestoreSignals() {
 
 int ContainerMode::Run(char** runtime) {
   if (!Create(runtime)) return 1;
-  ReportReady();
+  // A run that nobody knows of would wait for its start for ever.
+  if (!ReportReady()) kill(init_, SIGKILL);
   Loop();
   return 0;
 }

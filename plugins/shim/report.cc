@@ -8,9 +8,10 @@
 
 namespace vx::shim {
 
-void ReportReady() {
-  WriteAll(kReadyFd, "R", 1);
+bool ReportReady() {
+  const bool heard = WriteAll(kReadyFd, "R", 1);
   close(kReadyFd);
+  return heard;
 }
 
 bool Report(const char* text, size_t size) {

@@ -5,7 +5,8 @@
 
 namespace vx::shim {
 
-void ReportReady();
+// False when nobody is there to hear it.
+bool ReportReady();
 
 // All return false, for `return Report(...)`.
 bool Report(const char* text, size_t size);

@@ -24,7 +24,7 @@ void Close(int& fd) {
 
 int VmMode::Run() {
   if (!Listen()) return 1;
-  ReportReady();
+  if (!ReportReady()) return 1;
   Loop();
   Finish();
   return 0;

@@ -1,0 +1,41 @@
+// Makes the OCI bundle of a run: config.json, as vx-runtime reads it
+// (runtime/config.h says what is beyond OCI in it).
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "daemon/driver/driver.h"
+#include "plugins/container/cgroup.h"
+
+namespace vx::container {
+
+// What a bundle is made from.
+struct BundleSpec {
+  driver::Process process;
+  // HOME is left out of the environment for the runtime to look up, unless spec or
+  // image say it.
+  bool sets_home = false;
+  v1::Resources resources;
+  std::vector<std::string> layers;  // bottom first
+  std::string root;                 // folder of upper and work
+  bool is_volatile = false;
+  std::string cgroup;
+  std::string seccomp_file;
+  // First host id of the container's 65,536.
+  uint32_t first_id = 0;
+};
+
+// Least and default of the kind.
+inline constexpr int64_t kMinMemory = int64_t{4} << 20;
+inline constexpr double kMinCpus = 0.01;
+inline constexpr int64_t kDefaultPids = 4096;
+
+// The text of config.json.
+std::string MakeBundle(const BundleSpec& spec);
+
+// A workload's limits; what it leaves out is lifted (pids: the default).
+CgroupLimits ToLimits(const v1::Resources& resources);
+
+}  // namespace vx::container

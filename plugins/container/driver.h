@@ -1,0 +1,117 @@
+// The container driver: the contract of daemon/driver/driver.h, over vx-shim and
+// vx-runtime. Where it keeps what is in layout.h.
+//
+// Threads: calls for several uids run side by side; `mutex_` guards only the list
+// of runs and is held across no system call that waits. The watcher's thread tells
+// the ends of shims.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/driver/driver.h"
+#include "daemon/driver/id_ranges.h"
+#include "plugins/container/cgroup.h"
+#include "plugins/container/layout.h"
+#include "plugins/container/seccomp_profile.h"
+#include "plugins/container/trash.h"
+#include "plugins/container/watcher.h"
+#include "plugins/shim/client.h"
+
+namespace vx::container {
+
+class ContainerDriver final : public driver::Driver {
+ public:
+  explicit ContainerDriver(const driver::Environment& environment);
+  ~ContainerDriver() override;
+
+  std::string name() const override { return "container"; }
+  v1::Kind kind() const override { return v1::KIND_CONTAINER; }
+  driver::BaseForm base_form() const override { return driver::BaseForm::kLayers; }
+
+  v1::DriverInfo Probe() override;
+  std::vector<v1::Check> Doctor() override;
+  absl::Status WaitSettled(absl::Duration timeout) override;
+
+  std::vector<FieldViolation> Validate(const v1::WorkloadSpec& spec) const override;
+  absl::Status Prepare(const v1::Workload& workload, const driver::Base& base) override;
+  absl::StatusOr<driver::Endpoint> Create(const v1::Workload& workload) override;
+  absl::Status Start(const std::string& uid) override;
+  absl::Status Stop(const std::string& uid, absl::Duration grace) override;
+  absl::Status Kill(const std::string& uid, int signal) override;
+  absl::Status Pause(const std::string& uid) override;
+  absl::Status Resume(const std::string& uid) override;
+  absl::Status Update(const std::string& uid, const v1::Resources& resources) override;
+  absl::Status Delete(const std::string& uid) override;
+  absl::Status Release(const std::string& uid) override;
+
+  absl::StatusOr<driver::Observation> Observe(const std::string& uid) override;
+  absl::StatusOr<std::vector<driver::Observation>> List() override;
+  absl::StatusOr<driver::Usage> Stats(const std::string& uid) override;
+  absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(
+      const std::string& uid, const driver::LogPosition& position) override;
+  void SetObserver(driver::Observer observer) override;
+
+ private:
+  // A run's shim; null when it had ended before this driver came.
+  using Shim = std::shared_ptr<const shim::Client>;
+
+  // --- driver.cc ---
+  absl::Status Settle();
+  absl::Status AdoptRun(const std::string& uid);
+  void SweepCgroups();
+  absl::StatusOr<CgroupLayout> Cgroups() const;
+  absl::StatusOr<std::unique_ptr<Cgroup>> OpenCgroup(const std::string& uid) const;
+
+  // --- create.cc ---
+  absl::Status WriteBase(const std::string& uid, const driver::Base& base) const;
+  absl::StatusOr<driver::Base> ReadBase(const std::string& uid) const;
+  absl::StatusOr<driver::IdRanges> Ids() const;
+  absl::Status WriteBundle(const v1::Workload& workload, const driver::Base& base);
+  absl::StatusOr<Shim> LaunchShim(const std::string& uid) const;
+  absl::StatusOr<driver::Endpoint> OpenEndpoint(const std::string& uid) const;
+  absl::Status RemoveRun(const std::string& uid);
+
+  // --- run.cc ---
+  // False when there is no run of that uid.
+  bool FindRun(const std::string& uid, Shim& shim) const;
+  absl::Status AddRun(const std::string& uid, Shim shim);
+  // The shim of a run that has not ended; FAILED_PRECONDITION (NOT_RUNNING).
+  absl::StatusOr<Shim> LiveShim(const std::string& uid) const;
+  // Kills all of the run and waits until its shim is done.
+  absl::Status EndRun(const std::string& uid, const Shim& shim) const;
+  // Once the shim has ended: makes sure that nothing runs on and that there is an
+  // exit record.
+  absl::Status SettleEnd(const std::string& uid) const;
+  void OnShimEnd(const std::string& uid);
+
+  // --- observe.cc ---
+  driver::Observation ObserveRun(const std::string& uid, const Shim& shim) const;
+  bool ObserveEnd(const std::string& uid, driver::Observation& seen) const;
+
+  const driver::Environment environment_;
+  const Layout layout_;
+  SeccompProfile seccomp_;
+
+  absl::Mutex settle_mutex_;
+  bool settled_ ABSL_GUARDED_BY(settle_mutex_) = false;
+
+  mutable absl::Mutex mutex_;
+  std::map<std::string, Shim> runs_ ABSL_GUARDED_BY(mutex_);
+
+  // Held while the end of a run is dealt with in the watcher's thread.
+  absl::Mutex end_mutex_;
+
+  absl::Mutex observer_mutex_;
+  driver::Observer observer_ ABSL_GUARDED_BY(observer_mutex_);
+
+  Trash trash_;
+  // Last: its thread uses the rest.
+  Watcher watcher_;
+};
+
+}  // namespace vx::container
