@@ -1,6 +1,7 @@
 #include "daemon/image/bases.h"
 
 #include <fcntl.h>
+#include <spdlog/spdlog.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,6 +15,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/ids.h"
 #include "daemon/base/status_macros.h"
+#include "daemon/base/subprocess.h"
 #include "daemon/image/archive.h"
 #include "daemon/image/digest.h"
 #include "daemon/image/disk.h"
@@ -24,6 +26,7 @@ namespace {
 
 // An emulator of another user opens the disk; it finds it by its name only.
 constexpr mode_t kDiskMode = 0444;
+constexpr absl::Duration kRemoveTimeout = absl::Minutes(10);
 
 absl::StatusOr<UniqueFd> MakeFolder(const std::string& path) {
   if (mkdir(path.c_str(), 0700) < 0 || chmod(path.c_str(), 0755) < 0) {
@@ -51,6 +54,14 @@ absl::Status CheckDiffId(MeteredSource& tar, absl::string_view expected) {
 }
 
 }  // namespace
+
+void Discard(const std::string& path) {
+  if (RemoveTree(path).ok()) return;
+  // A tree deeper than there are descriptors: rm needs none a level.
+  absl::Status removed = RunCommandOk({"rm", "-rf", "--", path}, kRemoveTimeout).status();
+  if (removed.ok()) return;
+  spdlog::warn("images: can't remove {}: {}", path, std::string(removed.message()));
+}
 
 std::string Bases::LayerPath(absl::string_view diff_id) const {
   return absl::StrCat(dir_, "/layers/", DigestHex(diff_id));
@@ -94,7 +105,7 @@ absl::Status Bases::UnpackInto(const LayerJob& job, const std::string& folder, C
 
 absl::Status Bases::BuildLayer(const LayerJob& job, Costs& costs) const {
   std::string folder = TemporaryPath("layer");
-  auto remove = absl::MakeCleanup([&] { RemoveTree(folder).IgnoreError(); });
+  auto remove = absl::MakeCleanup([&] { Discard(folder); });
   VX_ASSIGN_OR_RETURN(UniqueFd fd, MakeFolder(folder));
   VX_RETURN_IF_ERROR(UnpackInto(job, folder, costs));
   // All files at once: an fsync of each would take many times as long.
@@ -137,7 +148,7 @@ absl::Status Bases::BuildDisk(const Content& content) const {
   std::string folder = TemporaryPath("tree");
   std::string disk = TemporaryPath("disk");
   auto remove = absl::MakeCleanup([&] {
-    RemoveTree(folder).IgnoreError();
+    Discard(folder);
     unlink(disk.c_str());
   });
   VX_RETURN_IF_ERROR(MakeFolder(folder).status());

@@ -15,6 +15,10 @@
 
 namespace vx::image {
 
+// Removes what is no part of the store any more, however deep; what can't be
+// removed is logged, and tried again by the next ImageStore::Open.
+void Discard(const std::string& path);
+
 // Thread-safe; calls may block for as long as the making takes.
 class Bases {
  public:

@@ -43,9 +43,7 @@ absl::Status MakeFolders(const std::string& dir) {
 
 absl::Status RemoveLeftovers(const std::string& tmp) {
   VX_ASSIGN_OR_RETURN(std::vector<std::string> names, ListDir(tmp));
-  for (const std::string& name : names) {
-    VX_RETURN_IF_ERROR(RemoveTree(absl::StrCat(tmp, "/", name)));
-  }
+  for (const std::string& name : names) Discard(absl::StrCat(tmp, "/", name));
   return absl::OkStatus();
 }
 
@@ -58,6 +56,10 @@ v1::Image Named(const Content& content, const std::string& name) {
   v1::Image image = content.ToImage();
   image.set_name(name);
   return image;
+}
+
+void DiscardAll(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) Discard(path);
 }
 
 bool IsThere(const Base& base) {
@@ -89,7 +91,6 @@ struct ImageStore::State {
   void EndActivity();
   // What may be removed now; nothing while something is in the making.
   std::vector<std::string> Garbage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-  void Dispose(const std::vector<std::string>& garbage);
 
   const std::string dir;
   const Limits limits;
@@ -115,18 +116,13 @@ void ImageStore::State::EndActivity() {
     --activities;
     garbage = Garbage();
   }
-  Dispose(garbage);
+  DiscardAll(garbage);
 }
 
 std::vector<std::string> ImageStore::State::Garbage() {
   if (!has_garbage || activities > 0) return {};
   has_garbage = false;
   return catalog.TakeGarbage(bases);
-}
-
-// What can't be removed now is removed by the next Open.
-void ImageStore::State::Dispose(const std::vector<std::string>& garbage) {
-  for (const std::string& path : garbage) RemoveTree(path).IgnoreError();
 }
 
 absl::StatusOr<Content> ImageStore::State::Find(const std::string& name) {
@@ -213,7 +209,7 @@ absl::StatusOr<v1::Image> ImageStore::Import(const std::string& tar_path, const 
   state_->BeginActivity();
   auto end = absl::MakeCleanup([&] { state_->EndActivity(); });
   OciLayout staging(state_->bases.TemporaryPath("import"));
-  auto remove = absl::MakeCleanup([&] { RemoveTree(staging.dir()).IgnoreError(); });
+  auto remove = absl::MakeCleanup([&] { Discard(staging.dir()); });
   VX_ASSIGN_OR_RETURN(Staged staged, StageArchive(tar_path, name, staging, state_->limits));
   absl::Status made = state_->bases.VerifyAndMakeLayers(staged.content, staging);
   if (made.ok()) made = state_->Commit(staged, staging);
@@ -241,7 +237,7 @@ absl::Status ImageStore::Remove(const std::string& name) {
     state_->has_garbage = true;
     garbage = state_->Garbage();
   }
-  state_->Dispose(garbage);
+  DiscardAll(garbage);
   return absl::OkStatus();
 }
 
@@ -273,7 +269,7 @@ absl::Status ImageStore::Release(const std::string& owner) {
     if (!state_->catalog.HasName(*digest)) state_->has_garbage = true;
     garbage = state_->Garbage();
   }
-  state_->Dispose(garbage);
+  DiscardAll(garbage);
   return absl::OkStatus();
 }
 

@@ -5,7 +5,12 @@
 //   DIR/layers/DIFFID/   one unpacked layer each, shared by all containers
 //   DIR/disks/DIGEST.ext4  one filesystem per image, shared by all VMs
 //   DIR/leases/OWNER     the digest of the manifest that OWNER's workload uses
+//   DIR/builtin/         which built-in images were imported (see builtin.h)
 //   DIR/tmp/             work in progress; emptied at Open
+//
+// layout/, layers/ and leases/ are for the daemon's user only (0700): layers hold
+// setuid programs. disks/ is 0711 and a disk 0444, so that an emulator of another
+// user, which is told the path, can open it.
 //
 // A thing becomes visible by a rename after an fsync. Names are normalised:
 // "busybox" is "busybox:latest". Thread-safe; two calls that make the same layer
@@ -58,10 +63,12 @@ class ImageStore {
   // NOT_FOUND (IMAGE_NOT_FOUND); the hint lists what there is.
   absl::StatusOr<v1::Image> Get(const std::string& name) const;
 
-  // Takes a tar of an OCI image layout (plain, gzip or zstd). `name` empty: the
-  // archive's own. Every digest is verified; nothing is visible before the end.
-  // INVALID_ARGUMENT (BAD_ARCHIVE, NO_NAME, SEVERAL_IMAGES, NO_PLATFORM) says what
-  // is wrong with it. An image of that name is replaced.
+  // Takes a tar of an OCI image layout (plain, gzip or zstd), with OCI's or Docker's
+  // media types. `name` empty: the archive's own. Every digest, size and diff_id is
+  // verified, and the layers are unpacked on the way; nothing is visible before the
+  // end. INVALID_ARGUMENT (BAD_ARCHIVE, NO_NAME, SEVERAL_IMAGES, NO_PLATFORM) says
+  // what is wrong with it. An image of that name is replaced; who uses the old one
+  // keeps it.
   absl::StatusOr<v1::Image> Import(const std::string& tar_path, const std::string& name);
 
   // Hands the oci-archive to `sink` piece by piece (at most 256 KiB each); ends
@@ -75,9 +82,13 @@ class ImageStore {
   absl::Status Remove(const std::string& name);
 
   // Makes the base where it is not there yet and leases it to `owner` (a
-  // workload's uid). The same owner may ask again.
+  // workload's uid, which must be a plain file name). An owner that holds a lease
+  // gets what it holds, whatever image `name` is now: Release comes before a
+  // change. Takes microseconds when the base is there. A failure leaves no new
+  // lease. FAILED_PRECONDITION (MKE2FS_MISSING) for kDisk without e2fsprogs.
   absl::StatusOr<Base> Acquire(const std::string& name, Form form, const std::string& owner);
-  // Ends the lease; fine when there is none.
+  // Ends the lease; fine when there is none. Removes the image's files when it has
+  // no name any more and this was its last user.
   absl::Status Release(const std::string& owner);
   // Owners of leases, for the sweep.
   std::vector<std::string> LeaseOwners() const;

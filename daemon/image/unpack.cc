@@ -29,8 +29,10 @@ constexpr char kWhiteout[] = ".wh.";
 constexpr char kOpaque[] = ".wh..wh..opq";
 // Other marks of aufs, which mean nothing here.
 constexpr char kAufsPrefix[] = ".wh..wh.";
-// What an entry costs beside its content: its header, an inode.
-constexpr int64_t kEntryCost = 512;
+// What an entry costs beside its content: an inode, and its name in a folder.
+constexpr int64_t kEntryCost = 4096;
+// They are kept in memory.
+constexpr size_t kMaxFolderEntries = 1'000'000;
 
 // Where an entry goes.
 struct Place {
@@ -198,6 +200,9 @@ absl::Status Unpacker::MakeDir(archive_entry* entry, const Place& place) {
       openat(place.folder, place.leaf.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd.valid()) return Failed("open", place);
   if (there && IsWhiteout(st)) VX_RETURN_IF_ERROR(SetOpaque(fd.get()));
+  if (folders_.size() >= kMaxFolderEntries) {
+    return BadArchive("the layer lists more than a million folders");
+  }
   folders_.push_back({place.path, archive_entry_perm(entry), TimeOf(entry)});
   return SetXattrs(entry, fd.get(), place);
 }

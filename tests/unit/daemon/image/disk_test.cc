@@ -96,6 +96,42 @@ TEST_F(Disk, TheLayersStayAsTheyAre) {
   EXPECT_TRUE(S_ISCHR(StatOf(second + "/d/f").st_mode));
 }
 
+// The kernel's own overlay of the layers, mounted where only the test sees it.
+class Overlay : public Disk {
+ protected:
+  void SetUp() override {
+    if (geteuid() != 0) GTEST_SKIP() << "needs root to mount an overlay";
+    ASSERT_EQ(mkdir((dir_ / "mount").c_str(), 0755), 0);
+  }
+  // What find says of it.
+  std::string Show(const std::string& below, const std::string& above, const std::string& options) {
+    constexpr char kScript[] =
+        "mount -t overlay overlay -o \"lowerdir=$2:$1$3\" \"$4\" && cd \"$4\" && find . | sort";
+    auto out = RunCommandOk({"unshare", "--mount", "--propagation", "private", "sh", "-c", kScript,
+                             "sh", below, above, options, dir_ / "mount"});
+    EXPECT_TRUE(out.ok()) << out.status();
+    return out.value_or("");
+  }
+  std::string Find(const std::string& folder) {
+    return RunCommandOk({"sh", "-c", "cd \"$1\" && find . | sort", "sh", folder}).value_or("");
+  }
+};
+
+TEST_F(Overlay, ShowsWhatTheDiskWillHoldInBothOfItsModes) {
+  TestTar below, above;
+  below.File("gone", "x").Dir("tree").File("tree/f", "x").Dir("opaque").File("opaque/old", "x");
+  below.Dir("both").File("both/a", "1").File("becomes-dir", "x").Dir("becomes-file");
+  above.File(".wh.gone", "").File(".wh.tree", "").Dir("opaque").File("opaque/.wh..wh..opq", "");
+  above.File("opaque/new", "y").Dir("both").File("both/b", "2").File("both/.wh.a", "");
+  above.Dir("becomes-dir").File("becomes-dir/f", "").File("becomes-file", "");
+  std::string first = Layer(below), second = Layer(above);
+  Merge({first, second});
+  std::string merged = Find(out_);
+  EXPECT_THAT(merged, HasSubstr("./opaque/new"));
+  EXPECT_EQ(Show(first, second, ""), merged);
+  EXPECT_EQ(Show(first, second, ",userxattr"), merged);
+}
+
 // Looks into an ext4 file with debugfs.
 class DiskContent : public Disk {
  protected:
@@ -136,6 +172,21 @@ TEST_F(DiskContent, HoldsAllLayersWithModesAndLinks) {
   std::string features = Ask(base->disk, "features");
   EXPECT_THAT(features, HasSubstr("extent"));
   EXPECT_THAT(features, Not(HasSubstr("has_journal")));
+}
+
+TEST_F(DiskContent, KeepsOwnersAndAttributes) {
+  if (geteuid() != 0) GTEST_SKIP() << "needs root to give files away";
+  TestTar tar;
+  tar.Owner(12, 34).Xattr("user.note", "mine").File("f", "x", 04755);
+  std::string layer = Layer(tar);
+  Merge({layer});
+  std::string disk = dir_ / "disk";
+  absl::Status status = MakeDisk(out_, disk);
+  ASSERT_TRUE(status.ok()) << status;
+  std::string stat = Ask(disk, "stat /f");
+  EXPECT_THAT(stat, HasSubstr("User:    12   Group:    34"));
+  EXPECT_THAT(stat, HasSubstr("Mode:  04755"));
+  EXPECT_THAT(stat, HasSubstr("user.note"));
 }
 
 TEST_F(DiskContent, IsMadeOnceIsSparseAndHasRoom) {

@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <thread>
@@ -262,6 +263,33 @@ TEST_F(ImageStoreTest, LeftoversOfACrashAreRemoved) {
   EXPECT_THAT(store_->LeaseOwners(), IsEmpty());
   EXPECT_THAT(FilesIn("leases"), IsEmpty());
   EXPECT_TRUE(store_->Acquire("app", Form::kLayers, "w1").ok());
+}
+
+// Links make trees deeper than any one name in the tar says.
+std::string DeepLayer() {
+  TestTar tar;
+  std::string deep = "d", top = "top";
+  for (int i = 1; i < 100; ++i) deep += "/d";
+  for (int i = 0; i < 10; ++i) {
+    tar.Dir(absl::StrCat(top, "/", deep));
+    tar.Symlink(absl::StrCat("link", i), absl::StrCat(top, "/", deep));
+    top = absl::StrCat("link", i);
+  }
+  return tar.Bytes();
+}
+
+TEST_F(ImageStoreTest, ATreeDeeperThanThereAreDescriptorsIsRemoved) {
+  TestImage image;
+  image.Layer(DeepLayer());
+  ASSERT_TRUE(ImportImage(image, "deep").ok());
+  rlimit before;
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit few = {200, before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &few);
+  absl::Status removed = store_->Remove("deep");
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_TRUE(removed.ok()) << removed;
+  ExpectNothingStored();
 }
 
 TEST_F(ImageStoreTest, ADamagedIndexIsSaidAndNothingIsThrownAway) {
