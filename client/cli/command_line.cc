@@ -188,7 +188,7 @@ void Arguments::List(const std::string& names, std::vector<std::string>* values,
                      const std::string& type, const std::string& help) {
   AddOption(
       names, [values](std::string text) { values->push_back(std::move(text)); }, type, help)
-      ->expected(-1)
+      ->expected(CLI::detail::expected_max_vector_size)
       ->allow_extra_args(false);
 }
 
@@ -198,7 +198,7 @@ void Arguments::NotYet(const std::string& names, bool takes_value) {
   if (takes_value) {
     option = AddOption(
                  names, [refuse](const std::string&) { refuse(); }, "", "")
-                 ->expected(-1)
+                 ->expected(CLI::detail::expected_max_vector_size)
                  ->allow_extra_args(false);
   } else {
     option = app_->add_flag_function(names, [refuse](int64_t) { refuse(); });
@@ -218,7 +218,7 @@ void Arguments::Words(const std::string& name, std::vector<std::string>* values,
                       const std::string& help, bool required) {
   AddOption(
       name, [values](std::string text) { values->push_back(std::move(text)); }, "", help)
-      ->expected(-1)
+      ->expected(CLI::detail::expected_max_vector_size)
       ->required(required);
 }
 

@@ -1,0 +1,201 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/unit/client/cli/fake_vxd.h"
+#include "tests/unit/client/cli/vxctl.h"
+
+namespace vx::cli {
+namespace {
+
+using testing::HasSubstr;
+
+v1::LogEntry Entry(v1::LogStream stream, const std::string& data) {
+  v1::LogEntry entry;
+  entry.set_stream(stream);
+  entry.set_data(data);
+  return entry;
+}
+
+Script Exits(int code) {
+  Script script;
+  script.exit.set_code(code);
+  script.exit.set_reason(v1::EXIT_REASON_EXITED);
+  return script;
+}
+
+const std::vector<std::string> kRun = {
+    "run", "--rm", "--kind=container", "--name", "web", "busybox", "--", "true"};
+
+TEST(VxctlRun, PassesOnBothStreamsByteForByteAndTheExitStatus) {
+  FakeVxd vxd;
+  Script script = Exits(7);
+  std::string binary("a\0\xff\n", 4);
+  script.output = {Entry(v1::LOG_STREAM_STDOUT, "hi\n"), Entry(v1::LOG_STREAM_STDERR, "oh\n"),
+                   Entry(v1::LOG_STREAM_STDOUT, binary),
+                   Entry(v1::LOG_STREAM_STDOUT, "no newline")};
+  vxd.SetScript(script);
+  CommandResult result = Vxctl(vxd, kRun);
+  EXPECT_EQ(result.exit_code, 7);
+  EXPECT_EQ(result.out, "hi\n" + binary + "no newline");
+  EXPECT_EQ(result.err, "oh\n");
+}
+
+TEST(VxctlRun, AttachesToTheNextRunBeforeItStarts) {
+  FakeVxd vxd;
+  EXPECT_EQ(Vxctl(vxd, kRun).exit_code, 0);
+  auto created = vxd.Asked<v1::CreateWorkloadRequest>();
+  ASSERT_EQ(created.size(), 1u);
+  EXPECT_FALSE(created[0].start());
+  EXPECT_TRUE(created[0].workload().spec().remove_on_exit());
+  EXPECT_FALSE(created[0].request_id().empty());
+  auto logs = vxd.Asked<v1::StreamLogsRequest>();
+  ASSERT_EQ(logs.size(), 1u);
+  EXPECT_TRUE(logs[0].follow());
+  EXPECT_TRUE(logs[0].next_run());
+  EXPECT_EQ(vxd.Asked<v1::StartWorkloadRequest>().size(), 1u);
+}
+
+TEST(VxctlRun, ASignalledCommandIs128AndTheSignal) {
+  FakeVxd vxd;
+  Script script = Exits(139);
+  script.exit.set_signal(11);
+  script.exit.set_reason(v1::EXIT_REASON_CRASHED);
+  vxd.SetScript(script);
+  EXPECT_EQ(Vxctl(vxd, kRun).exit_code, 139);
+}
+
+TEST(VxctlRun, SaysThatItRanOutOfMemory) {
+  FakeVxd vxd;
+  Script script = Exits(137);
+  script.exit.set_reason(v1::EXIT_REASON_OOM);
+  vxd.SetScript(script);
+  CommandResult result = Vxctl(vxd, kRun);
+  EXPECT_EQ(result.exit_code, 137);
+  EXPECT_EQ(result.err,
+            "vxctl: web: it ran out of memory (OOM)\nhint: give it more: -m/--memory\n");
+}
+
+TEST(VxctlRun, ACommandThatIsNotThereIs127WithItsError) {
+  for (bool exit_too : {false, true}) {
+    FakeVxd vxd;
+    Script script = Exits(127);
+    script.start_error = WireError(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_FOUND",
+                                   "there is no command \"nope\" in busybox");
+    script.exit_after_start_error = exit_too;
+    vxd.SetScript(script);
+    CommandResult result = Vxctl(vxd, kRun);
+    EXPECT_EQ(result.exit_code, 127);
+    EXPECT_EQ(result.err, "vxctl: there is no command \"nope\" in busybox (COMMAND_NOT_FOUND)\n");
+  }
+}
+
+TEST(VxctlRun, ACommandThatCannotBeExecutedIs126) {
+  FakeVxd vxd;
+  Script script = Exits(126);
+  script.start_error = WireError(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_EXECUTABLE",
+                                 "/etc is no program");
+  vxd.SetScript(script);
+  EXPECT_EQ(Vxctl(vxd, kRun).exit_code, 126);
+  EXPECT_EQ(Vxctl(vxd, {"run", "-d", "--kind=vm", "busybox", "--", "/etc"}).exit_code, 126);
+}
+
+TEST(VxctlRun, ACommandOfItsOwnThatExits127IsNoError) {
+  FakeVxd vxd;
+  vxd.SetScript(Exits(127));
+  CommandResult result = Vxctl(vxd, kRun);
+  EXPECT_EQ(result.exit_code, 127);
+  EXPECT_EQ(result.err, "");
+}
+
+TEST(VxctlRun, AnyOtherFailedStartIs1) {
+  FakeVxd vxd;
+  Script script;
+  script.start_error = WireError(absl::StatusCode::kFailedPrecondition, "DRIVER_UNAVAILABLE",
+                                 "VMs can't run here", "install qemu");
+  vxd.SetScript(script);
+  CommandResult result = Vxctl(vxd, kRun);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(result.err, "vxctl: VMs can't run here (DRIVER_UNAVAILABLE)\nhint: install qemu\n");
+}
+
+TEST(VxctlRun, ARefusedCreateIs1AndStartsNothing) {
+  FakeVxd vxd;
+  vxd.Refuse(WireError(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND", "there is no image \"x\""));
+  EXPECT_EQ(Vxctl(vxd, kRun).exit_code, 1);
+  EXPECT_TRUE(vxd.Asked<v1::StartWorkloadRequest>().empty());
+}
+
+TEST(VxctlRun, AnOutputThatBreaksOffIs1) {
+  FakeVxd vxd;
+  Script script;
+  script.no_exit = true;
+  vxd.SetScript(script);
+  CommandResult result = Vxctl(vxd, kRun);
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_THAT(result.err, HasSubstr("(NO_EXIT)"));
+}
+
+TEST(VxctlRun, SendsCtrlCToTheWorkload) {
+  FakeVxd vxd;
+  Script script;
+  script.until_killed = true;
+  vxd.SetScript(script);
+  RunningVxctl vxctl(vxd, kRun);
+  ASSERT_TRUE(vxd.WaitFor<v1::StartWorkloadRequest>());
+  vxctl.Signal(SIGINT);
+  EXPECT_EQ(vxctl.End().exit_code, 130);
+  auto kills = vxd.Asked<v1::KillWorkloadRequest>();
+  ASSERT_EQ(kills.size(), 1u);
+  EXPECT_EQ(kills[0].signal(), "SIGINT");
+}
+
+TEST(VxctlRun, ASecondCtrlCLeavesItRunning) {
+  FakeVxd vxd;
+  Script script;
+  script.until_killed = true;
+  script.deaf = true;
+  vxd.SetScript(script);
+  RunningVxctl vxctl(vxd, kRun);
+  ASSERT_TRUE(vxd.WaitFor<v1::StartWorkloadRequest>());
+  vxctl.Signal(SIGTERM);
+  ASSERT_TRUE(vxd.WaitFor<v1::KillWorkloadRequest>());
+  vxctl.Signal(SIGINT);
+  CommandResult result = vxctl.End();
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_THAT(result.err, HasSubstr("left web running (INTERRUPTED)"));
+  EXPECT_THAT(result.err, HasSubstr("vxctl logs -f web"));
+}
+
+TEST(VxctlRun, CtrlCWhileDetachedStopsWaitingAndSaysHowToGoOn) {
+  FakeVxd vxd;
+  vxd.HoldOperations();
+  RunningVxctl vxctl(vxd, {"run", "-d", "--kind=vm", "--name", "web", "busybox"});
+  ASSERT_TRUE(vxd.WaitFor<v1::WaitOperationRequest>());
+  vxctl.Signal(SIGINT);
+  CommandResult result = vxctl.End();
+  EXPECT_EQ(result.exit_code, 130);
+  EXPECT_THAT(result.err, HasSubstr("goes on (INTERRUPTED)"));
+  EXPECT_THAT(result.err, HasSubstr("vxctl operation cancel 0000000000000000000000000000abc0"));
+}
+
+TEST(VxctlRun, DetachedPrintsTheNameOnceItRuns) {
+  FakeVxd vxd;
+  CommandResult result = Vxctl(vxd, {"run", "-d", "--kind=vm", "busybox", "--", "sleep", "9"});
+  EXPECT_EQ(result.exit_code, 0);
+  EXPECT_EQ(result.out, "quiet-fox\n");
+  auto created = vxd.Asked<v1::CreateWorkloadRequest>();
+  ASSERT_EQ(created.size(), 1u);
+  EXPECT_TRUE(created[0].start());
+  EXPECT_EQ(created[0].workload().kind(), v1::KIND_VM);
+  EXPECT_TRUE(vxd.Asked<v1::StartWorkloadRequest>().empty());
+}
+
+TEST(VxctlRun, LaunchIsRunDetached) {
+  FakeVxd vxd;
+  CommandResult result = Vxctl(vxd, {"launch", "--kind=container", "--name", "a", "busybox"});
+  EXPECT_EQ(result.out, "a\n");
+  EXPECT_TRUE(vxd.Asked<v1::CreateWorkloadRequest>()[0].start());
+}
+
+}  // namespace
+}  // namespace vx::cli
