@@ -1,6 +1,7 @@
 #include "tests/contract/contract_test.h"
 
 #include <poll.h>
+#include <signal.h>
 
 #include <ostream>
 
@@ -81,6 +82,7 @@ v1::Workload ContractTest::NewWorkload(Behaviour behaviour) {
   if (Subject::Get().vm()) {
     workload.mutable_spec()->mutable_resources()->set_memory_bytes(int64_t{128} << 20);
   }
+  Subject::Get().Note(workload.uid());
   absl::MutexLock lock(&mutex_);
   uids_.insert(workload.uid());
   return workload;
@@ -152,6 +154,21 @@ v1::Exit ContractTest::ExitOf(const std::string& uid) {
   auto seen = driver().Observe(uid);
   EXPECT_TRUE(seen.ok() && seen->exit.has_value()) << "no exit of " << uid;
   return seen.ok() ? seen->exit.value_or(v1::Exit()) : v1::Exit();
+}
+
+void ContractTest::ExpectPresence(const std::string& uid, Presence presence) {
+  EXPECT_EQ(PresenceOf(uid), presence);
+  EXPECT_EQ(ListedPresenceOf(uid), presence);
+}
+
+void ContractTest::ExpectNothingRuns(const std::string& uid) {
+  EXPECT_THAT(driver().Kill(uid, SIGTERM), IsNotRunning());
+  EXPECT_THAT(driver().Kill(uid, SIGKILL), IsNotRunning());
+  EXPECT_THAT(driver().Pause(uid), IsNotRunning());
+  EXPECT_THAT(driver().Resume(uid), IsNotRunning());
+  EXPECT_THAT(driver().Stats(uid).status(), IsNotRunning());
+  VX_EXPECT_OK(driver().Stop(uid, absl::Seconds(60)));
+  VX_EXPECT_OK(driver().Update(uid, v1::Resources()));
 }
 
 Presence ContractTest::ListedPresenceOf(const std::string& uid) {

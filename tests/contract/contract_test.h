@@ -76,6 +76,10 @@ class ContractTest : public testing::Test {
 
   driver::Presence PresenceOf(const std::string& uid);
   v1::Exit ExitOf(const std::string& uid);
+  // The same from Observe and List.
+  void ExpectPresence(const std::string& uid, driver::Presence presence);
+  // Nothing runs: what needs a run says so, what ends one is content.
+  void ExpectNothingRuns(const std::string& uid);
   // What List says of it; kNone when it doesn't name it.
   driver::Presence ListedPresenceOf(const std::string& uid);
   std::unique_ptr<driver::LogReader> OpenLog(const std::string& uid,

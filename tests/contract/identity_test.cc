@@ -65,7 +65,8 @@ TEST_F(Identity, AllThatTheKindCantHonourIsRefusedAtOnce) {
   EXPECT_THAT(fields, Contains("spec.resources.memory_bytes"));
   const bool vm = Subject::Get().vm();
   EXPECT_THAT(fields, Contains(vm ? "spec.resources.pids" : "spec.resources.disk_bytes"));
-  EXPECT_THAT(fields, testing::Not(Contains(vm ? "spec.resources.disk_bytes" : "spec.resources.pids")));
+  EXPECT_THAT(fields,
+              testing::Not(Contains(vm ? "spec.resources.disk_bytes" : "spec.resources.pids")));
 }
 
 TEST_F(Identity, TheLeastMemoryOfTheKindIsEnough) {

@@ -61,17 +61,15 @@ std::string MakeWorkDir() {
   return mkdtemp(path) == nullptr ? "" : path;
 }
 
-// Paths below `dir`, as far as they name a workload (32 digits).
-std::vector<std::string> WorkloadFiles(const std::string& dir) {
+// Paths below `dir` whose name begins with a uid of ours.
+std::vector<std::string> WorkloadFiles(const Subject& subject, const std::string& dir) {
+  constexpr size_t kUidDigits = 32;
   std::vector<std::string> found;
   std::error_code error;
   for (auto it = std::filesystem::recursive_directory_iterator(dir, error);
        !error && it != std::filesystem::end(it); it.increment(error)) {
     const std::string name = it->path().filename();
-    const size_t digits = name.find_first_not_of("0123456789abcdef");
-    if (digits == 32 || (digits == std::string::npos && name.size() == 32)) {
-      found.push_back("file " + it->path().string());
-    }
+    if (subject.Noted(name.substr(0, kUidDigits))) found.push_back("file " + it->path().string());
   }
   return found;
 }
@@ -81,7 +79,7 @@ int CountLeftovers(const Subject& subject) {
       FindLeftovers(subject.settings().work_dir, subject.environment().instance_id);
   for (const std::string& dir :
        {subject.environment().state_dir, subject.environment().runtime_dir}) {
-    for (const std::string& file : WorkloadFiles(dir)) found.push_back(file);
+    for (const std::string& file : WorkloadFiles(subject, dir)) found.push_back(file);
   }
   for (const std::string& thing : found) fprintf(stderr, "LEFT BEHIND: %s\n", thing.c_str());
   return static_cast<int>(found.size());

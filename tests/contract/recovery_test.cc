@@ -23,7 +23,7 @@ namespace {
 
 using driver::Presence;
 
-// Between the halves: lines "ROLE UID PID" in the work folder.
+// Between the halves: lines "ROLE UID PID SHIM_PID" in the work folder.
 constexpr char kHandover[] = "/handover";
 
 class Recovery : public ContractTest {
@@ -52,7 +52,8 @@ class RecoveryHalf : public ContractTest {
   void HandOver(const std::string& role, const v1::Workload& workload) {
     auto seen = driver().Observe(workload.uid());
     ASSERT_TRUE(seen.ok()) << seen.status();
-    absl::StrAppend(&handed_over_, role, " ", workload.uid(), " ", seen->pid, "\n");
+    absl::StrAppend(&handed_over_, role, " ", workload.uid(), " ", seen->pid, " ", seen->shim_pid,
+                    "\n");
     VX_ASSERT_OK(WriteFileAtomic(handover(), handed_over_, 0600));
   }
 
@@ -63,6 +64,7 @@ class RecoveryHalf : public ContractTest {
 struct Handed {
   std::string uid;
   int pid = 0;
+  int shim_pid = 0;
 };
 
 std::map<std::string, Handed> ReadHandover(const std::string& path) {
@@ -105,6 +107,7 @@ TEST_F(RecoveryHalf, first) {
 TEST_F(RecoveryHalf, second) {
   std::map<std::string, Handed> roles = ReadHandover(handover());
   ASSERT_EQ(roles.size(), 4u);
+  for (const auto& [role, handed] : roles) Subject::Get().Note(handed.uid);
   auto all = driver().List();
   ASSERT_TRUE(all.ok()) << all.status();
   EXPECT_EQ(all->size(), 4u);
@@ -142,7 +145,10 @@ TEST_F(RecoveryHalf, second) {
   VX_EXPECT_OK(driver().Delete(created));
   EXPECT_EQ(PresenceOf(created), Presence::kPrepared);
 
-  for (const auto& [role, handed] : roles) VX_EXPECT_OK(driver().Release(handed.uid));
+  for (const auto& [role, handed] : roles) {
+    VX_EXPECT_OK(driver().Release(handed.uid));
+    VX_EXPECT_OK(Subject::Get().ReleaseBase(handed.uid));
+  }
   all = driver().List();
   ASSERT_TRUE(all.ok());
   EXPECT_TRUE(all->empty());
@@ -154,11 +160,11 @@ TEST_F(Recovery, ARunOutlivesTheDriverAndANewOneFindsIt) {
   auto clean = absl::MakeCleanup([&] { VX_EXPECT_OK(RemoveTree(work_dir)); });
   const CommandResult first = RunHalf("first", work_dir);
   ASSERT_EQ(first.exit_code, 128 + SIGKILL) << first.out << first.err;
-  // The run that ends shall do so while nobody looks.
+  // The run that ends shall do so while nobody looks: its shim is then done.
   const std::map<std::string, Handed> roles = ReadHandover(work_dir + kHandover);
   ASSERT_TRUE(roles.contains("ending"));
-  if (auto process = OpenPidfd(roles.at("ending").pid); process.ok()) {
-    EXPECT_TRUE(WaitPidfd(process->get(), patience()));
+  if (auto shim = OpenPidfd(roles.at("ending").shim_pid); shim.ok()) {
+    EXPECT_TRUE(WaitPidfd(shim->get(), patience()));
   }
   const CommandResult second = RunHalf("second", work_dir);
   EXPECT_EQ(second.exit_code, 0) << second.out << second.err;

@@ -104,12 +104,5 @@ TEST_F(Signals, SigkillEndsAPausedRun) {
   ExpectKilled(workload.uid());
 }
 
-TEST_F(Signals, DeleteRemovesAPausedRun) {
-  const v1::Workload workload = LaunchUntil(Behaviour::kIgnoresTerm, "ready");
-  VX_ASSERT_OK(driver().Pause(workload.uid()));
-  VX_ASSERT_OK(driver().Delete(workload.uid()));
-  EXPECT_EQ(PresenceOf(workload.uid()), Presence::kPrepared);
-}
-
 }  // namespace
 }  // namespace vx::contract

@@ -6,13 +6,6 @@
 #include "daemon/base/ids.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/driver/loader.h"
-#ifdef VX_CONTRACT_IMAGES
-#include "daemon/image/image_store.h"
-#else
-namespace vx::image {
-class ImageStore {};
-}  // namespace vx::image
-#endif
 
 namespace vx::contract {
 namespace {
@@ -57,7 +50,16 @@ void Subject::Close() {
   driver_.reset();
 }
 
-#ifdef VX_CONTRACT_IMAGES
+void Subject::Note(const std::string& uid) {
+  absl::MutexLock lock(&mutex_);
+  uids_.insert(uid);
+}
+
+bool Subject::Noted(const std::string& uid) const {
+  absl::MutexLock lock(&mutex_);
+  return uids_.contains(uid);
+}
+
 absl::Status Subject::OpenImages() {
   VX_ASSIGN_OR_RETURN(images_, image::ImageStore::Open(settings_.work_dir + "/i", image::Limits()));
   if (images_->Get(kImage).ok()) return absl::OkStatus();
@@ -76,10 +78,5 @@ absl::StatusOr<driver::Base> Subject::AcquireBase(const std::string& uid) {
 absl::Status Subject::ReleaseBase(const std::string& uid) {
   return real() ? images_->Release(uid) : absl::OkStatus();
 }
-#else
-absl::Status Subject::OpenImages() { return absl::UnimplementedError(kImage); }
-absl::StatusOr<driver::Base> Subject::AcquireBase(const std::string&) { return driver::Base(); }
-absl::Status Subject::ReleaseBase(const std::string&) { return absl::OkStatus(); }
-#endif
 
 }  // namespace vx::contract

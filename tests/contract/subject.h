@@ -2,16 +2,16 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "daemon/driver/driver.h"
+#include "daemon/image/image_store.h"
 #include "tests/contract/observations.h"
-
-namespace vx::image {
-class ImageStore;
-}
 
 namespace vx::contract {
 
@@ -49,10 +49,14 @@ class Subject {
   // Runs an image, rather than pretending to.
   bool real() const { return settings_.driver != "fake"; }
   bool vm() const { return driver_->kind() == v1::KIND_VM; }
-  // How many workloads to run at once.
+  // How many workloads run at once where many shall.
   int crowd() const { return vm() ? 3 : 8; }
   // For what must happen in the end; generous, as nothing waits for it to pass.
   absl::Duration patience() const { return absl::Seconds(vm() ? 90 : 30); }
+
+  // Remembers a workload, whose name must not be left on the host. Thread-safe.
+  void Note(const std::string& uid) ABSL_LOCKS_EXCLUDED(mutex_);
+  bool Noted(const std::string& uid) const ABSL_LOCKS_EXCLUDED(mutex_);
 
   // The base of the test image, leased to `uid`.
   absl::StatusOr<driver::Base> AcquireBase(const std::string& uid);
@@ -66,6 +70,8 @@ class Subject {
   std::unique_ptr<image::ImageStore> images_;
   Observations observations_;
   std::unique_ptr<driver::Driver> driver_;
+  mutable absl::Mutex mutex_;
+  std::set<std::string> uids_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace vx::contract

@@ -25,9 +25,8 @@ const Commands& OfImages() {
       {Behaviour::kTicks, Shell("trap 'exit 3' TERM; i=0\n"
                                 "while :; do i=$((i+1)); echo tick $i; sleep 0.05; done")},
       {Behaviour::kManyLines,
-       Shell("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo tick $i; done")},
-      {Behaviour::kNoNewline, Shell("printf 'one\\ntwo'")},
-      {Behaviour::kLongLine, Shell("head -c 200000 /dev/zero | tr '\\0' x; echo")},
+       Shell("i=0; while [ $i -lt 2000 ]; do i=$((i+1)); echo tick $i; done\n"
+             "head -c 200000 /dev/zero | tr '\\0' x; echo; printf end")},
       {Behaviour::kMemo, Shell("echo \"memo:$(cat /memo 2>/dev/null)\"; echo kept >/memo")},
       {Behaviour::kSurroundings, Shell("echo \"$GREETING\"; pwd; hostname")},
       {Behaviour::kLimits, Shell("awk '/^MemTotal/{print \"memory\", $2}' /proc/meminfo\n"
@@ -52,9 +51,8 @@ const Commands& OfFake() {
       {Behaviour::kIgnoresTerm, Shell("trap-term; echo ready; sleep infinity")},
       {Behaviour::kAnswersUsr1, Shell("on USR1 echo usr1; echo ready; sleep infinity")},
       {Behaviour::kTicks, Shell("on TERM exit 3; tick 50")},
-      {Behaviour::kManyLines, {"tick", "0", "2000"}},
-      {Behaviour::kNoNewline, Shell("echo one; echo-n two")},
-      {Behaviour::kLongLine, {"echo", std::string(200000, 'x')}},
+      {Behaviour::kManyLines,
+       {"tick", "0", "2000", ";", "echo", std::string(200000, 'x'), ";", "echo-n", "end"}},
       {Behaviour::kMemo, Shell("echo-n memo:; read; write kept")},
       {Behaviour::kSurroundings, Shell("env GREETING; pwd; hostname")},
       {Behaviour::kLimits, Shell("memory; cpus; sleep infinity")},

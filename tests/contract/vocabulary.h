@@ -16,9 +16,7 @@ enum class Behaviour {
   kIgnoresTerm,    // "ready"; goes on
   kAnswersUsr1,    // "ready"; "usr1" for each SIGUSR1
   kTicks,          // "tick 1", "tick 2", … for ever; ends with 3 on SIGTERM
-  kManyLines,      // "tick 1" … "tick 2000", ends with 0
-  kNoNewline,      // "one\ntwo" without a newline at the end
-  kLongLine,       // a line of 200,000 "x"
+  kManyLines,      // "tick 1" … "tick 2000", a line of 200,000 "x", "end" without a newline
   kMemo,           // "memo:" and what the last run wrote into the root; then writes "kept"
   kSurroundings,   // lines: $GREETING, the working directory, the host name
   kLimits,         // "memory N" (KiB, as inside) and "cpus N"; then for ever
