@@ -20,6 +20,7 @@ namespace vx::shim {
 namespace {
 
 constexpr size_t kReadSize = 64 * 1024;
+constexpr size_t kMaxJoined = 64 * 1024;
 constexpr size_t kTimeSize = sizeof("2026-01-02T03:04:05.000000000Z") - 1;
 // Time, space, "stdout", space, "F", space.
 constexpr size_t kTagOffset = kTimeSize + 8;
@@ -139,8 +140,28 @@ absl::StatusOr<bool> FileLogReader::Next(driver::LogEntry& entry) {
     VX_ASSIGN_OR_RETURN(bool there, NextLine(line));
     if (!there) return false;
     // A torn line, as a crash of the host leaves it, is skipped.
-    if (ParseLogLine(line, entry) && entry.time >= since_) return true;
+    if (!ParseLogLine(line, entry) || entry.time < since_) continue;
+    if (!IsFullLine(line)) VX_RETURN_IF_ERROR(JoinParts(entry));
+    return true;
   }
+}
+
+// A line that reached the shim in pieces is put together again as far as its rest
+// is there already.
+absl::Status FileLogReader::JoinParts(driver::LogEntry& entry) {
+  driver::LogEntry part;
+  while (entry.data.size() < kMaxJoined) {
+    absl::string_view line;
+    VX_ASSIGN_OR_RETURN(bool there, NextLine(line));
+    if (!there) return absl::OkStatus();
+    if (!ParseLogLine(line, part) || part.stream != entry.stream) {
+      offset_ = scanned_ = offset_ - line.size() - 1;
+      return absl::OkStatus();
+    }
+    entry.data += part.data;
+    if (IsFullLine(line)) return absl::OkStatus();
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<bool> FileLogReader::NextLine(absl::string_view& line) {

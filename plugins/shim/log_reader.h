@@ -29,6 +29,7 @@ class FileLogReader final : public driver::LogReader {
       : file_(std::move(file)), inotify_(std::move(inotify)), since_(since) {}
 
   absl::Status Seek(const driver::LogPosition& position);
+  absl::Status JoinParts(driver::LogEntry& entry);
   // The next whole line that is in the buffer or the file.
   absl::StatusOr<bool> NextLine(absl::string_view& line);
   absl::StatusOr<bool> Fill();

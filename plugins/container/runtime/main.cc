@@ -1,4 +1,5 @@
 // vx-runtime, an OCI runtime: makes a container from a bundle, and is gone.
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -49,6 +50,8 @@ int ToFd(const std::string& value) {
   int fd = -1;
   if (!absl::SimpleAtoi(value, &fd) || fd < 0)
     Misuse(absl::StrCat("\"", value, "\" is no descriptor"));
+  // Not the command's; and the end-of-file is to say that it runs.
+  if (fd > 2) fcntl(fd, F_SETFD, FD_CLOEXEC);
   return fd;
 }
 
