@@ -12,6 +12,9 @@ namespace {
 // Without a bound QEMU's cache of translated code grows past a guest's memory.
 constexpr int kTranslationCacheMib = 64;
 
+// Of PCI; q35 has its own devices in 0 and 31.
+constexpr int kDiskSlot = 2, kSerialSlot = 3;
+
 pugi::xml_node Text(pugi::xml_node parent, const char* name, const std::string& value) {
   pugi::xml_node node = parent.append_child(name);
   node.text().set(value.c_str());
@@ -58,6 +61,15 @@ void AddProcessor(pugi::xml_node domain, const DomainSpec& spec) {
   Set(Text(cpu, "model", "qemu64"), "fallback", "allow");
 }
 
+// On the root bus: bridges before devices cost a guest's start time.
+void SetSlot(pugi::xml_node device, int slot) {
+  pugi::xml_node address = Child(device, "address", "type", "pci");
+  Set(address, "domain", "0x0000");
+  Set(address, "bus", "0x00");
+  Set(address, "slot", absl::StrCat("0x", absl::Hex(slot, absl::kZeroPad2)));
+  Set(address, "function", "0x0");
+}
+
 void AddDisk(pugi::xml_node devices, const DomainSpec& spec) {
   pugi::xml_node disk = Child(devices, "disk", "type", "file");
   Set(disk, "device", "disk");
@@ -67,6 +79,7 @@ void AddDisk(pugi::xml_node devices, const DomainSpec& spec) {
   Set(driver, "discard", "unmap");
   Child(disk, "source", "file", spec.disk);
   Set(Child(disk, "target", "dev", "vda"), "bus", "virtio");
+  SetSlot(disk, kDiskSlot);
 }
 
 pugi::xml_node AddSocket(pugi::xml_node devices, const char* device, const std::string& path) {
@@ -86,6 +99,7 @@ void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
   Text(devices, "emulator", spec.emulator);
   AddDisk(devices, spec);
   Set(Child(devices, "controller", "type", "usb"), "model", "none");
+  SetSlot(Child(devices, "controller", "type", "virtio-serial"), kSerialSlot);
   AddPorts(devices, spec);
   Child(devices, "memballoon", "model", "none");
 }

@@ -217,6 +217,7 @@ absl::Status LibvirtDriver::Delete(const std::string& uid) {
     if (auto domain = FindDomain(*machine); domain.ok()) VX_RETURN_IF_ERROR(domain->Destroy());
   }
   VX_RETURN_IF_ERROR(RemoveTree(paths_.run(uid)));
+  VX_RETURN_IF_ERROR(RemoveTree(EmbedLogFile(paths_.embed_root(), machine->name())));
   absl::MutexLock lock(&mutex_);
   machines_.erase(uid);
   return absl::OkStatus();

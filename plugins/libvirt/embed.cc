@@ -76,4 +76,8 @@ std::string EmbedLibraryDir(const std::string& embed_root) {
   return absl::StrCat(embed_root, "/lib/qemu");
 }
 
+std::string EmbedLogFile(const std::string& embed_root, const std::string& domain) {
+  return absl::StrCat(embed_root, "/log/qemu/", domain, ".log");
+}
+
 }  // namespace vx::libvirt

@@ -26,4 +26,7 @@ std::string PidFolder(const std::string& uri, const std::string& embed_root);
 
 std::string EmbedLibraryDir(const std::string& embed_root);
 
+// Where libvirt keeps QEMU's own words, one file a domain, for good.
+std::string EmbedLogFile(const std::string& embed_root, const std::string& domain);
+
 }  // namespace vx::libvirt

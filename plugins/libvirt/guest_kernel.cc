@@ -14,6 +14,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/libvirt/cpio.h"
+#include "plugins/libvirt/kernel_image.h"
 #include "plugins/libvirt/kernel_modules.h"
 
 namespace vx::libvirt {
@@ -78,6 +79,16 @@ absl::StatusOr<std::string> Keep(const std::string& cache_dir, absl::string_view
   if (PathExists(path)) return path;
   VX_RETURN_IF_ERROR(WriteFileAtomic(path, content, 0644, Durability::kDurable));
   return path;
+}
+
+// Unpacked where it can be booted so.
+absl::StatusOr<std::string> KeepKernel(const std::string& cache_dir, absl::string_view image) {
+  const std::string unpacked = absl::StrCat(cache_dir, "/", HashName(image), ".vmlinux");
+  if (PathExists(unpacked)) return unpacked;
+  auto kernel = UnpackKernel(image);
+  if (!kernel.ok()) return Keep(cache_dir, image, ".vmlinuz");
+  VX_RETURN_IF_ERROR(WriteFileAtomic(unpacked, *kernel, 0644, Durability::kDurable));
+  return unpacked;
 }
 
 }  // namespace
@@ -146,7 +157,7 @@ absl::StatusOr<BootFiles> MakeBootFiles(const GuestKernel& kernel, const std::st
   VX_ASSIGN_OR_RETURN(std::string image, ReadFile(kernel.path));
   VX_RETURN_IF_ERROR(MakeDirs(cache_dir, 0755));
   BootFiles files;
-  VX_ASSIGN_OR_RETURN(files.kernel, Keep(cache_dir, image, ".vmlinuz"));
+  VX_ASSIGN_OR_RETURN(files.kernel, KeepKernel(cache_dir, image));
   VX_ASSIGN_OR_RETURN(files.initramfs, Keep(cache_dir, initramfs, ".initramfs"));
   return files;
 }

@@ -1,10 +1,6 @@
 #include "plugins/libvirt/kernel_modules.h"
 
-#include <archive.h>
-#include <archive_entry.h>
-
 #include <algorithm>
-#include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -13,40 +9,12 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
+#include "plugins/libvirt/kernel_image.h"
 
 namespace vx::libvirt {
 namespace {
 
 constexpr size_t kMaxModule = 64 << 20;
-
-using Archive = std::unique_ptr<archive, int (*)(archive*)>;
-
-absl::Status BadModule(const std::string& path, archive* reader) {
-  const char* why = archive_error_string(reader);
-  return Error(absl::StatusCode::kDataLoss, "BAD_MODULE",
-               absl::StrCat("cannot decompress ", path, ": ", why == nullptr ? "?" : why),
-               "reinstall the kernel's package");
-}
-
-absl::StatusOr<std::string> Decompress(const std::string& path) {
-  Archive reader(archive_read_new(), archive_read_free);
-  archive_read_support_filter_all(reader.get());
-  archive_read_support_format_raw(reader.get());
-  archive_entry* entry;
-  if (archive_read_open_filename(reader.get(), path.c_str(), 65536) != ARCHIVE_OK ||
-      archive_read_next_header(reader.get(), &entry) != ARCHIVE_OK) {
-    return BadModule(path, reader.get());
-  }
-  std::string content;
-  char buffer[65536];
-  la_ssize_t n;
-  while ((n = archive_read_data(reader.get(), buffer, sizeof buffer)) > 0) {
-    content.append(buffer, n);
-    if (content.size() > kMaxModule) break;
-  }
-  if (n != 0) return BadModule(path, reader.get());
-  return content;
-}
 
 }  // namespace
 
@@ -112,8 +80,13 @@ absl::StatusOr<std::vector<std::string>> KernelModules::Resolve(
 }
 
 absl::StatusOr<std::string> ReadModule(const std::string& path) {
-  const bool plain = absl::EndsWith(path, ".ko");
-  return plain ? ReadFile(path) : Decompress(path);
+  VX_ASSIGN_OR_RETURN(std::string content, ReadFile(path));
+  if (absl::EndsWith(path, ".ko")) return content;
+  auto unpacked = Decompress(content, kMaxModule);
+  if (unpacked.ok()) return unpacked;
+  return Error(absl::StatusCode::kDataLoss, "BAD_MODULE",
+               absl::StrCat(path, ": ", unpacked.status().message()),
+               "reinstall the kernel's package");
 }
 
 }  // namespace vx::libvirt
