@@ -88,7 +88,10 @@ absl::Status Serve(const Config& config, const sigset_t& stop) {
                        config.GetInt("images.max_unpacked_bytes")};
   VX_ASSIGN_OR_RETURN(std::unique_ptr<image::ImageStore> images,
                       image::ImageStore::Open(absl::StrCat(state_dir, "/images"), limits));
-  VX_RETURN_IF_ERROR(image::ImportBuiltins(*images, BuiltinImagesDir()));
+  // vxd is of use without them.
+  if (absl::Status status = image::ImportBuiltins(*images, BuiltinImagesDir()); !status.ok()) {
+    spdlog::error("built-in images: {}", status.ToString());
+  }
 
   core::Core core(*store, *images, kWorkers);
   VX_RETURN_IF_ERROR(LoadDrivers(config, instance.id, core.drivers()));

@@ -1,0 +1,157 @@
+// What a new daemon finds: the store and the host are made to agree.
+#include "tests/integration/daemon_fixture.h"
+
+#include "daemon/core/instance.h"
+
+namespace vx::integration {
+namespace {
+
+class RecoveryTest : public DaemonTest {
+ protected:
+  RecoveryTest() { StartDaemon(); }
+
+  // Writes what an interrupted daemon leaves: an operation that never ended.
+  void LeaveOpen(v1::OperationType type, const std::string& uid) {
+    auto store = store::Store::Open(dir() + "/vx.db");
+    ASSERT_TRUE(store.ok());
+    auto tx = (*store)->Begin(store::Durability::kPromise);
+    ASSERT_TRUE(tx.ok());
+    v1::Operation operation;
+    operation.set_id("feedfacefeedfacefeedfacefeedface");
+    operation.set_type(type);
+    operation.set_state(v1::OPERATION_STATE_PENDING);
+    operation.set_workload_uid(uid);
+    ASSERT_TRUE(tx->PutOperation(operation).ok());
+    ASSERT_TRUE(tx->Commit().ok());
+  }
+
+  // Waits until the driver is ready, and so reconcile is through.
+  void WaitReady() {
+    v1::GetInfoResponse response;
+    do {
+      grpc::ClientContext context;
+      ASSERT_TRUE(system().GetInfo(&context, v1::GetInfoRequest(), &response).ok());
+    } while (response.drivers(0).state() == v1::DRIVER_STATE_PROBING);
+  }
+
+  v1::Operation Interrupted() {
+    v1::Operation operation;
+    operation.set_id("feedfacefeedfacefeedfacefeedface");
+    return Wait(operation);
+  }
+};
+
+TEST_F(RecoveryTest, ARunGoesOnOverARestart) {
+  const int64_t pid = Made("web", {"sleep", "infinity"}, /*start=*/true).status().pid();
+  RestartDaemon();
+  WaitReady();
+  v1::Workload found = Get("web");
+  EXPECT_EQ(found.status().state(), v1::STATE_RUNNING);
+  EXPECT_EQ(found.status().pid(), pid);
+  EXPECT_EQ(Stop("web").state(), v1::OPERATION_STATE_DONE);
+}
+
+TEST_F(RecoveryTest, AnEndThatNobodySawIsTakenIn) {
+  Made("job", {"sleep", "0.2", ";", "exit", "3"}, /*start=*/true);
+  RestartDaemon();
+  WaitStopped("job");
+  EXPECT_EQ(Get("job").status().exit().code(), 3);
+}
+
+TEST_F(RecoveryTest, AnInterruptedCreateIsUndoneAndAborted) {
+  const std::string uid = Made("web", {"true"}).uid();
+  v1::Workload half = Get("web");
+  StopDaemon();
+  half.mutable_status()->set_state(v1::STATE_CREATING);
+  {
+    auto store = store::Store::Open(dir() + "/vx.db");
+    auto tx = (*store)->Begin(store::Durability::kPromise);
+    ASSERT_TRUE(tx->PutWorkload(half).ok());
+    ASSERT_TRUE(tx->Commit().ok());
+  }
+  LeaveOpen(v1::OPERATION_TYPE_CREATE, uid);
+  StartDaemon();
+  v1::Operation ended = Interrupted();
+  EXPECT_EQ(ended.state(), v1::OPERATION_STATE_ABORTED);
+  EXPECT_EQ(Reason(ended.error()), "INTERRUPTED");
+  WaitReady();
+  EXPECT_EQ(GetStatus("web").error_code(), grpc::StatusCode::NOT_FOUND);
+  EXPECT_TRUE(driver().List()->empty());
+}
+
+TEST_F(RecoveryTest, AnInterruptedDeleteIsFinished) {
+  const std::string uid = Made("web", {"sleep", "infinity"}, /*start=*/true).uid();
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_DELETE, uid);
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_DONE);
+  EXPECT_EQ(GetStatus("web").error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
+TEST_F(RecoveryTest, AnInterruptedStopIsFinished) {
+  const std::string uid = Made("web", {"sleep", "infinity"}, /*start=*/true).uid();
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_STOP, uid);
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_DONE);
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+}
+
+TEST_F(RecoveryTest, AnInterruptedStartThatDidNotHappenIsAborted) {
+  const std::string uid = Made("web", {"sleep", "infinity"}).uid();
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_START, uid);
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+}
+
+TEST_F(RecoveryTest, WhatBelongsToNoWorkloadIsRemoved) {
+  v1::Workload stray = Spec("stray", {"sleep", "infinity"});
+  stray.set_uid("0123456789abcdef0123456789abcdef");
+  ASSERT_TRUE(driver().Prepare(stray, {}).ok());
+  RestartDaemon();
+  WaitReady();
+  EXPECT_TRUE(driver().List()->empty());
+}
+
+TEST_F(RecoveryTest, WhatIsAskedWhileTheDriverProbesIsDoneAfter) {
+  driver_options["fake.probe_ms"] = "300";
+  Made("web", {"sleep", "infinity"});
+  RestartDaemon();
+  // Listing does not wait for it.
+  EXPECT_EQ(Get("web").name(), "web");
+  EXPECT_EQ(Start("web").state(), v1::OPERATION_STATE_DONE);
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_RUNNING);
+}
+
+TEST_F(RecoveryTest, AnUnusableDriverSaysWhyAndAbortsWhatWasInterrupted) {
+  const std::string uid = Made("web", {"sleep", "infinity"}).uid();
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_START, uid);
+  driver_options["fake.unavailable"] = "the moon is full";
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  WaitReady();
+  grpc::ClientContext context;
+  v1::StartWorkloadRequest request;
+  v1::StartWorkloadResponse response;
+  request.set_name("web");
+  grpc::Status status = workloads().StartWorkload(&context, request, &response);
+  EXPECT_EQ(Reason(status), "DRIVER_UNAVAILABLE");
+  EXPECT_THAT(status.error_message(), testing::HasSubstr("the moon is full"));
+}
+
+TEST_F(RecoveryTest, AStateDirectoryIsUsedByOneDaemon) {
+  const std::string state = dir() + "/state";
+  auto first = core::OpenInstance(state);
+  ASSERT_TRUE(first.ok()) << first.status();
+  auto second = core::OpenInstance(state);
+  EXPECT_EQ(ErrorReason(second.status()), "STATE_DIR_IN_USE");
+  const std::string id = first->id;
+  first->lock.reset();
+  EXPECT_EQ(core::OpenInstance(state)->id, id);
+}
+
+}  // namespace
+}  // namespace vx::integration
