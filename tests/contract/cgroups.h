@@ -15,4 +15,7 @@ std::optional<std::string> CgroupValue(int pid, const std::string& controller,
 // Folders in any hierarchy whose name holds `part`, parents first.
 std::vector<std::string> CgroupsNamed(const std::string& part);
 
+// Kills what runs in those folders and below, and removes them.
+void RemoveCgroupsNamed(const std::string& part);
+
 }  // namespace vx::contract

@@ -74,6 +74,7 @@ std::vector<std::string> WorkloadFiles(const Subject& subject, const std::string
   return found;
 }
 
+// Says what is left, and removes it.
 int CountLeftovers(const Subject& subject) {
   std::vector<std::string> found =
       FindLeftovers(subject.settings().work_dir, subject.environment().instance_id);
@@ -82,6 +83,10 @@ int CountLeftovers(const Subject& subject) {
     for (const std::string& file : WorkloadFiles(subject, dir)) found.push_back(file);
   }
   for (const std::string& thing : found) fprintf(stderr, "LEFT BEHIND: %s\n", thing.c_str());
+  if (!found.empty()) {
+    SweepInstance(subject.environment().instance_id);
+    SweepChildren();
+  }
   return static_cast<int>(found.size());
 }
 
@@ -94,7 +99,8 @@ int RunTests(Subject& subject) {
   }
   const int failed = RUN_ALL_TESTS();
   subject.Close();
-  return failed != 0 || CountLeftovers(subject) > 0 ? 1 : 0;
+  const int left = CountLeftovers(subject);
+  return failed != 0 || left > 0 ? 1 : 0;
 }
 
 int Main(Settings settings) {

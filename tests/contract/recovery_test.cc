@@ -17,6 +17,7 @@
 #include "daemon/base/pidfd.h"
 #include "daemon/base/subprocess.h"
 #include "tests/contract/contract_test.h"
+#include "tests/contract/sandbox.h"
 
 namespace vx::contract {
 namespace {
@@ -71,9 +72,13 @@ std::map<std::string, Handed> ReadHandover(const std::string& path) {
   std::map<std::string, Handed> roles;
   for (const std::string& line : Lines(ReadFile(path).value_or(""))) {
     const std::vector<std::string> fields = absl::StrSplit(line, ' ');
-    int pid = 0;
-    if (fields.size() == 3 && absl::SimpleAtoi(fields[2], &pid))
-      roles[fields[0]] = {fields[1], pid};
+    Handed handed;
+    if (fields.size() != 4 || !absl::SimpleAtoi(fields[2], &handed.pid) ||
+        !absl::SimpleAtoi(fields[3], &handed.shim_pid)) {
+      continue;
+    }
+    handed.uid = fields[1];
+    roles[fields[0]] = handed;
   }
   return roles;
 }
@@ -157,7 +162,11 @@ TEST_F(RecoveryHalf, second) {
 TEST_F(Recovery, ARunOutlivesTheDriverAndANewOneFindsIt) {
   const std::string work_dir = absl::StrCat(Subject::Get().settings().work_dir, "/h");
   VX_ASSERT_OK(MakeDirs(work_dir, 0700));
-  auto clean = absl::MakeCleanup([&] { VX_EXPECT_OK(RemoveTree(work_dir)); });
+  auto clean = absl::MakeCleanup([&] {
+    // Nothing, if the second half was well.
+    SweepInstance(ReadFile(work_dir + "/instance").value_or("no instance"));
+    VX_EXPECT_OK(RemoveTree(work_dir));
+  });
   const CommandResult first = RunHalf("first", work_dir);
   ASSERT_EQ(first.exit_code, 128 + SIGKILL) << first.out << first.err;
   // The run that ends shall do so while nobody looks: its shim is then done.

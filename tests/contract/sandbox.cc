@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <net/if.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -13,6 +14,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -52,15 +55,24 @@ void ReapChildren() {
   }
 }
 
-void FindProcesses(std::vector<std::string>& found) {
-  ReapChildren();
+std::vector<int> Children() {
+  std::vector<int> pids;
   for (const std::string& task : ListDir("/proc/self/task").value_or(std::vector<std::string>())) {
     const std::string children =
         ReadFile(absl::StrCat("/proc/self/task/", task, "/children")).value_or("");
-    for (absl::string_view pid : absl::StrSplit(children, ' ', absl::SkipWhitespace())) {
-      const std::string name = ReadFile(absl::StrCat("/proc/", pid, "/comm")).value_or("");
-      found.push_back(absl::StrCat("process ", pid, " ", name));
+    for (absl::string_view text : absl::StrSplit(children, ' ', absl::SkipWhitespace())) {
+      int pid = 0;
+      if (absl::SimpleAtoi(text, &pid)) pids.push_back(pid);
     }
+  }
+  return pids;
+}
+
+void FindProcesses(std::vector<std::string>& found) {
+  ReapChildren();
+  for (int pid : Children()) {
+    const std::string name = ReadFile(absl::StrCat("/proc/", pid, "/comm")).value_or("");
+    found.push_back(absl::StrCat("process ", pid, " ", absl::StripAsciiWhitespace(name)));
   }
 }
 
@@ -101,6 +113,21 @@ std::vector<std::string> FindLeftovers(const std::string& work_dir,
   }
   FindCgroups(instance_id, found);
   return found;
+}
+
+void SweepInstance(const std::string& instance_id) {
+  RemoveCgroupsNamed(instance_id);
+  for (const std::string& line : LinesOf(driver::kIdClaimsFile)) {
+    const std::vector<std::string> fields = absl::StrSplit(line, ' ');
+    if (fields.size() != 3 || fields[1] != instance_id) continue;
+    auto ids = driver::IdRanges::Open(driver::kIdClaimsFile, "auto", instance_id);
+    if (ids.ok()) ids->Release(fields[2]).IgnoreError();
+  }
+}
+
+void SweepChildren() {
+  for (int pid : Children()) kill(pid, SIGKILL);
+  ReapChildren();
 }
 
 }  // namespace vx::contract

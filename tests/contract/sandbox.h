@@ -15,8 +15,14 @@ absl::Status EnterSandbox();
 // The part alone that is a matter of the process, for a child of the suite.
 absl::Status BecomeSubreaper();
 
-// What is still there of an instance after its last workload was released: one
-// sentence each. Removes the instance's own empty cgroups.
+// What is still there of an instance after its driver was destroyed: one sentence
+// each. Removes the instance's own cgroups, which are empty if all is well.
 std::vector<std::string> FindLeftovers(const std::string& work_dir, const std::string& instance_id);
+
+// Removes what a driver, or a test that failed, left of an instance: cgroups with
+// their processes, claimed ids.
+void SweepInstance(const std::string& instance_id);
+// Ends and reaps what is still a child of ours.
+void SweepChildren();
 
 }  // namespace vx::contract
