@@ -1,10 +1,13 @@
 #include "client/cli/errors.h"
 
 #include <cstdio>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "client/lib/rpc_error.h"
 #include "daemon/base/error.h"
 
@@ -12,6 +15,64 @@ namespace vx::cli {
 namespace {
 
 constexpr char kMisuse[] = "vx/misuse";
+
+// Fields of the API and the flags that fill them.
+constexpr std::pair<absl::string_view, absl::string_view> kFlags[] = {
+    {"filters", "--filter"},
+    {"kind", "--kind"},
+    {"labels", "--label"},
+    {"name", "--name"},
+    {"spec.entrypoint", "--entrypoint"},
+    {"spec.env", "--env"},
+    {"spec.hostname", "--hostname"},
+    {"spec.image", "the image"},
+    {"spec.command", "the command"},
+    {"spec.mounts", "--volume"},
+    {"spec.networks", "--network"},
+    {"spec.ports", "--publish"},
+    {"spec.privileged", "--privileged"},
+    {"spec.remove_on_exit", "--rm"},
+    {"spec.resources.cpus", "--cpus"},
+    {"spec.resources.disk_bytes", "--disk"},
+    {"spec.resources.memory_bytes", "--memory"},
+    {"spec.resources.pids", "--pids"},
+    {"spec.restart", "--restart"},
+    {"spec.stop_grace", "--stop-timeout"},
+    {"spec.stop_signal", "--stop-signal"},
+    {"spec.user", "--user"},
+    {"spec.working_dir", "--workdir"},
+};
+
+// A refused field as the user wrote it: the flag, or the field where none fills it.
+std::string FlagOf(absl::string_view field) {
+  for (const auto& [path, flag] : kFlags) {
+    absl::string_view rest = field;
+    bool same =
+        absl::ConsumePrefix(&rest, path) && (rest.empty() || rest[0] == '.' || rest[0] == '[');
+    if (same) return std::string(flag);
+  }
+  return std::string(field);
+}
+
+std::string Line(const FieldViolation& violation) {
+  return Printable(absl::StrCat(FlagOf(violation.field), ": ", violation.description));
+}
+
+// The sentence, and below it what else there is to say.
+struct Parts {
+  std::string sentence;
+  std::string details;
+};
+
+Parts Explain(const absl::Status& status) {
+  std::vector<FieldViolation> violations = ErrorViolations(status);
+  if (violations.empty()) return {Printable(status.message()), ""};
+  if (violations.size() == 1) return {Line(violations[0]), ""};
+  Parts parts = {absl::StrCat(violations.size(), " things are refused"), ""};
+  for (const FieldViolation& each : violations)
+    absl::StrAppend(&parts.details, "  ", Line(each), "\n");
+  return parts;
+}
 
 }  // namespace
 
@@ -35,8 +96,9 @@ int ExitStatus(const absl::Status& status) {
 }
 
 std::string Describe(const absl::Status& status) {
-  std::string text = absl::StrCat("vxctl: ", Printable(status.message()), " (",
-                                  Printable(client::ReasonOrCode(status)), ")\n");
+  Parts parts = Explain(status);
+  std::string text = absl::StrCat("vxctl: ", parts.sentence, " (",
+                                  Printable(client::ReasonOrCode(status)), ")\n", parts.details);
   std::string hint = ErrorHint(status);
   if (!hint.empty()) absl::StrAppend(&text, "hint: ", Printable(hint), "\n");
   return text;

@@ -23,7 +23,8 @@ absl::Status Misuse(absl::Status status);
 // 0, 1, or 2 for misuse.
 int ExitStatus(const absl::Status& status);
 
-// "vxctl: WHAT (REASON)\n" and, where there is a hint, "hint: ...\n". Control
+// "vxctl: WHAT (REASON)\n" and, where there is a hint, "hint: ...\n". Refused fields
+// are named by their flags; several of them have a line each in between. Control
 // characters are shown, not sent to the terminal.
 std::string Describe(const absl::Status& status);
 

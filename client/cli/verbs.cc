@@ -61,8 +61,10 @@ int RunCommandLine(std::vector<std::string> words) {
   if (absl::Status status = ParseProgress(flags.progress).status(); !status.ok()) {
     return Report(status);
   }
-  Context context(flags);
-  return parsed.action(context);
+  // Not taken down: the process ends right after, and the end of gRPC's channel and
+  // its threads would cost more than most calls.
+  auto* context = new Context(flags);
+  return parsed.action(*context);
 }
 
 }  // namespace vx::cli

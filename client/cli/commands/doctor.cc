@@ -1,6 +1,7 @@
 #include <memory>
 
 #include "absl/algorithm/container.h"
+#include "absl/strings/str_cat.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/context.h"
 #include "client/cli/errors.h"
@@ -26,7 +27,7 @@ bool Failed(const v1::Check& check) { return check.result() == v1::CHECK_RESULT_
 Listing ListChecks(const v1::DoctorResponse& response) {
   Listing listing;
   listing.type = v1::Check::descriptor();
-  listing.columns = {{"CHECK"}, {"DRIVER"}, {"RESULT"}, {"MESSAGE"}, {"HINT"}};
+  listing.columns = {{"CHECK"}, {"DRIVER"}, {"RESULT"}, {"MESSAGE"}, {"HINT", true}};
   for (const v1::Check& check : response.checks()) {
     Row row = {check.name(), check.driver(),
                Cell(client::EnumText(check.result()), "", ResultColor(check.result())),
@@ -34,6 +35,16 @@ Listing ListChecks(const v1::DoctorResponse& response) {
     listing.items.push_back({check.name(), std::make_shared<v1::Check>(check), std::move(row)});
   }
   return listing;
+}
+
+// What to do, a line each, under a table that has no column for it.
+std::string Hints(const v1::DoctorResponse& response) {
+  std::string text;
+  for (const v1::Check& check : response.checks()) {
+    if (check.hint().empty()) continue;
+    absl::StrAppend(&text, "hint: ", Printable(check.name()), ": ", Printable(check.hint()), "\n");
+  }
+  return text;
 }
 
 int Doctor(Context& context, const OutputFlags& output) {
@@ -44,6 +55,8 @@ int Doctor(Context& context, const OutputFlags& output) {
   if (!response.ok()) return Report(response.status());
   int printed = PrintListing(ListChecks(*response), output);
   if (printed != 0) return printed;
+  bool plain = output.format == "table" && output.columns.empty() && !output.quiet;
+  if (plain) Print(Hints(*response));
   return absl::c_any_of(response->checks(), Failed) ? kExitError : 0;
 }
 

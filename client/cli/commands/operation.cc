@@ -45,6 +45,7 @@ std::string Took(const v1::Operation& operation, absl::Time now) {
   if (!operation.has_start_time()) return "";
   absl::Time end = operation.has_end_time() ? ToTime(operation.end_time()) : now;
   absl::Duration took = end - ToTime(operation.start_time());
+  if (took < absl::Milliseconds(1)) return "<1ms";
   return absl::FormatDuration(absl::Trunc(took, absl::Milliseconds(1)));
 }
 

@@ -97,6 +97,15 @@ TEST(Describe, HasReasonAndHint) {
   EXPECT_EQ(Describe(absl::UnknownError("odd")), "vxctl: odd (UNKNOWN)\n");
 }
 
+TEST(Describe, NamesRefusedFieldsByTheirFlags) {
+  EXPECT_EQ(Describe(InvalidFields({{"spec.resources.cpus", "0 is too little"}})),
+            "vxctl: --cpus: 0 is too little (INVALID_FIELDS)\n");
+  EXPECT_EQ(Describe(InvalidFields({{"spec.mounts[0].source", "not yet"}, {"page_size", "odd"}})),
+            "vxctl: 2 things are refused (INVALID_FIELDS)\n"
+            "  --volume: not yet\n"
+            "  page_size: odd\n");
+}
+
 TEST(ExitStatus, Is2ForMisuseOnly) {
   EXPECT_EQ(ExitStatus(absl::OkStatus()), 0);
   EXPECT_EQ(ExitStatus(absl::UnknownError("")), 1);
