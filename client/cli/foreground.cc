@@ -2,7 +2,6 @@
 
 #include <unistd.h>
 
-#include <atomic>
 #include <memory>
 #include <string>
 #include <thread>
@@ -13,6 +12,7 @@
 #include "client/cli/changes.h"
 #include "client/cli/errors.h"
 #include "client/cli/render/terminal.h"
+#include "client/cli/run_output.h"
 #include "client/cli/signal_watcher.h"
 #include "client/lib/operation.h"
 #include "daemon/base/error.h"
@@ -22,14 +22,12 @@
 namespace vx::cli {
 namespace {
 
-using LogStream = client::Stream<v1::StreamLogsResponse>;
-
 // Starts the workload beside the thread that reads its output, and cuts the
 // reading short when the start fails.
 class Starter {
  public:
-  Starter(client::Connection* connection, const std::string& uid, LogStream* logs)
-      : thread_([=, this] { Run(connection, uid, logs); }) {}
+  Starter(client::Connection* connection, const std::string& uid, RunOutput* output)
+      : thread_([=, this] { Run(connection, uid, output); }) {}
   ~Starter() { thread_.join(); }
 
   // Waits for the end of the start.
@@ -39,9 +37,9 @@ class Starter {
   }
 
  private:
-  void Run(client::Connection* connection, const std::string& uid, LogStream* logs) {
+  void Run(client::Connection* connection, const std::string& uid, RunOutput* output) {
     result_ = Start(connection, uid);
-    if (!result_.ok()) logs->Cancel();
+    if (!result_.ok()) output->Cancel();
     done_.Notify();
   }
 
@@ -119,30 +117,6 @@ int ExitCode(const v1::Exit& exit) {
   return exit.code() < 0 || exit.code() > 255 ? kExitError : exit.code();
 }
 
-// Writes the output; the exit once it came, else nothing.
-absl::StatusOr<std::unique_ptr<v1::Exit>> CopyOutput(LogStream& logs) {
-  v1::StreamLogsResponse response;
-  std::unique_ptr<v1::Exit> exit;
-  while (logs.Read(&response)) {
-    if (response.has_exit()) exit = std::make_unique<v1::Exit>(response.exit());
-    const v1::LogEntry& entry = response.entry();
-    int fd = entry.stream() == v1::LOG_STREAM_STDERR ? STDERR_FILENO : STDOUT_FILENO;
-    VX_RETURN_IF_ERROR(WriteAll(fd, entry.data()));
-    if (exit != nullptr) break;
-  }
-  return exit;
-}
-
-std::unique_ptr<LogStream> Attach(client::Connection& connection, const std::string& uid) {
-  v1::StreamLogsRequest request;
-  request.set_name(uid);
-  request.set_follow(true);
-  request.set_next_run(true);
-  std::unique_ptr<LogStream> logs = connection.StreamLogs(request);
-  logs->WaitForStart();
-  return logs;
-}
-
 // The end of a run whose exit came.
 int Ended(const v1::Workload& workload, const v1::Exit& exit, Starter& starter) {
   // A command that could not be started looks like one that exits 126 or 127.
@@ -155,17 +129,10 @@ int Ended(const v1::Workload& workload, const v1::Exit& exit, Starter& starter) 
 }
 
 // The end of a run without one.
-int Broken(LogStream& logs, Starter& starter) {
-  absl::Status lost = logs.Finish();
-  if (!starter.Result().ok()) {
-    Report(starter.Result());
-    return StartExitStatus(starter.Result());
-  }
-  if (lost.ok()) {
-    lost =
-        Error(absl::StatusCode::kUnavailable, "NO_EXIT", "the output ended without an exit status");
-  }
-  return Report(lost);
+int Broken(const absl::Status& error, Starter& starter) {
+  if (starter.Result().ok()) return Report(error);
+  Report(starter.Result());
+  return StartExitStatus(starter.Result());
 }
 
 absl::StatusOr<v1::Workload> Create(Context& context, client::Connection& connection,
@@ -178,12 +145,12 @@ absl::StatusOr<v1::Workload> Create(Context& context, client::Connection& connec
 }
 
 int RunCreated(client::Connection& connection, const v1::Workload& workload) {
-  std::unique_ptr<LogStream> logs = Attach(connection, workload.uid());
+  RunOutput output(&connection, workload.uid());
+  output.Attach();
   Forwarder forwarder(&connection, workload);
-  Starter starter(&connection, workload.uid(), logs.get());
-  auto exit = CopyOutput(*logs);
-  if (!exit.ok()) return Report(exit.status());
-  return *exit == nullptr ? Broken(*logs, starter) : Ended(workload, **exit, starter);
+  Starter starter(&connection, workload.uid(), &output);
+  absl::StatusOr<v1::Exit> exit = output.Copy();
+  return exit.ok() ? Ended(workload, *exit, starter) : Broken(exit.status(), starter);
 }
 
 }  // namespace

@@ -176,8 +176,9 @@ absl::Status Connection::Lost(const absl::Status& status) const {
 
 absl::Status Connection::Reconnect(absl::Duration limit) {
   absl::Time end = absl::Now() + limit;
-  absl::StatusOr<std::shared_ptr<Stubs>> fresh = Dial(target_);
+  absl::StatusOr<std::shared_ptr<Stubs>> fresh = absl::UnavailableError("");
   while (absl::IsUnavailable(fresh.status()) && absl::Now() < end) {
+    // A vxd that is being killed still takes connections for a moment.
     absl::SleepFor(kRetryPause);
     fresh = Dial(target_);
   }

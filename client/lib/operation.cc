@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "client/lib/rpc_error.h"
 #include "client/lib/tree.h"
 #include "daemon/base/error.h"
@@ -26,9 +27,10 @@ v1::WaitOperationRequest WaitRequest(const v1::Operation& operation, const Follo
 
 absl::StatusOr<v1::Operation> WaitOnce(Connection& connection,
                                        const v1::WaitOperationRequest& request) {
+  absl::Time end = absl::Now() + kRestartLimit;
   auto response = connection.WaitOperation(request);
-  if (absl::IsUnavailable(response.status())) {
-    VX_RETURN_IF_ERROR(connection.Reconnect(kRestartLimit));
+  while (absl::IsUnavailable(response.status()) && absl::Now() < end) {
+    VX_RETURN_IF_ERROR(connection.Reconnect(end - absl::Now()));
     response = connection.WaitOperation(request);
   }
   if (!response.ok()) return response.status();

@@ -1,0 +1,115 @@
+#include "client/cli/run_output.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "absl/time/clock.h"
+#include "client/cli/context.h"
+#include "daemon/base/error.h"
+#include "daemon/base/status_macros.h"
+
+namespace vx::cli {
+namespace {
+
+constexpr absl::Duration kRestartLimit = absl::Seconds(15);
+// Of attaching again without a message in between.
+constexpr int kMostAttempts = 50;
+
+bool SameTime(const google::protobuf::Timestamp& a, const google::protobuf::Timestamp& b) {
+  return a.seconds() == b.seconds() && a.nanos() == b.nanos();
+}
+
+bool IsErrors(const v1::LogEntry& entry) { return entry.stream() == v1::LOG_STREAM_STDERR; }
+
+absl::Status NoExit() {
+  return Error(absl::StatusCode::kUnavailable, "NO_EXIT",
+               "the run ended and its exit status is not known",
+               "vxctl inspect says more if the workload is still there");
+}
+
+}  // namespace
+
+RunOutput::RunOutput(client::Connection* connection, std::string uid)
+    : connection_(connection), uid_(std::move(uid)) {}
+
+void RunOutput::Attach() {
+  v1::StreamLogsRequest request;
+  request.set_name(uid_);
+  request.set_follow(true);
+  request.set_next_run(true);
+  Open(request);
+}
+
+void RunOutput::Open(const v1::StreamLogsRequest& request) {
+  std::shared_ptr<Logs> logs = connection_->StreamLogs(request);
+  {
+    absl::MutexLock lock(&mutex_);
+    logs_ = logs;
+    if (cancelled_) logs->Cancel();
+  }
+  logs->WaitForStart();
+}
+
+absl::StatusOr<v1::Exit> RunOutput::Copy() {
+  std::shared_ptr<Logs> logs;
+  {
+    absl::MutexLock lock(&mutex_);
+    logs = logs_;
+  }
+  v1::StreamLogsResponse response;
+  while (logs->Read(&response)) {
+    attempts_ = 0;
+    if (response.has_exit()) return response.exit();
+    VX_RETURN_IF_ERROR(Write(response.entry()));
+  }
+  absl::Status end = logs->Finish();
+  if (end.ok() || (attempts_ > 0 && absl::IsNotFound(end))) return NoExit();
+  bool lost = ErrorReason(end) == "CONNECTION_LOST";
+  if (cancelled() || !lost || ++attempts_ > kMostAttempts) return end;
+  VX_RETURN_IF_ERROR(Reattach());
+  return Copy();
+}
+
+absl::Status RunOutput::Reattach() {
+  VX_RETURN_IF_ERROR(connection_->Reconnect(kRestartLimit));
+  v1::StreamLogsRequest request;
+  request.set_name(uid_);
+  request.set_follow(true);
+  *request.mutable_since() = last_;
+  std::copy(std::begin(written_), std::end(written_), std::begin(skip_));
+  Open(request);
+  return absl::OkStatus();
+}
+
+void RunOutput::Cancel() {
+  absl::MutexLock lock(&mutex_);
+  cancelled_ = true;
+  if (logs_ != nullptr) logs_->Cancel();
+}
+
+bool RunOutput::cancelled() const {
+  absl::MutexLock lock(&mutex_);
+  return cancelled_;
+}
+
+absl::Status RunOutput::Write(const v1::LogEntry& entry) {
+  std::string data = TakeNew(entry);
+  return WriteAll(IsErrors(entry) ? STDERR_FILENO : STDOUT_FILENO, data);
+}
+
+// What of the entry was not written before the daemon's restart.
+std::string RunOutput::TakeNew(const v1::LogEntry& entry) {
+  size_t stream = IsErrors(entry) ? 1 : 0;
+  if (!SameTime(entry.time(), last_)) {
+    last_ = entry.time();
+    written_[0] = written_[1] = skip_[0] = skip_[1] = 0;
+  }
+  size_t old = std::min(skip_[stream], entry.data().size());
+  skip_[stream] -= old;
+  written_[stream] += entry.data().size() - old;
+  return entry.data().substr(old);
+}
+
+}  // namespace vx::cli
