@@ -1,5 +1,7 @@
 #include "plugins/libvirt/kernel_modules.h"
 
+#include <elf.h>
+
 #include <algorithm>
 
 #include "absl/strings/match.h"
@@ -81,11 +83,14 @@ absl::StatusOr<std::vector<std::string>> KernelModules::Resolve(
 
 absl::StatusOr<std::string> ReadModule(const std::string& path) {
   VX_ASSIGN_OR_RETURN(std::string content, ReadFile(path));
-  if (absl::EndsWith(path, ".ko")) return content;
-  auto unpacked = Decompress(content, kMaxModule);
-  if (unpacked.ok()) return unpacked;
-  return Error(absl::StatusCode::kDataLoss, "BAD_MODULE",
-               absl::StrCat(path, ": ", unpacked.status().message()),
+  absl::Status why = absl::DataLossError("it is no module");
+  if (!absl::EndsWith(path, ".ko")) {
+    auto unpacked = Decompress(content, kMaxModule);
+    why = unpacked.ok() ? why : unpacked.status();
+    content = std::move(unpacked).value_or("");
+  }
+  if (absl::StartsWith(content, ELFMAG)) return content;
+  return Error(absl::StatusCode::kDataLoss, "BAD_MODULE", absl::StrCat(path, ": ", why.message()),
                "reinstall the kernel's package");
 }
 

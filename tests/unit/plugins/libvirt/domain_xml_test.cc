@@ -1,0 +1,83 @@
+#include "plugins/libvirt/domain_xml.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <stdlib.h>
+
+#include "daemon/base/file.h"
+#include "daemon/base/subprocess.h"
+#include "tests/unit/plugins/libvirt/temp_dir.h"
+
+namespace vx::libvirt {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+DomainSpec Spec() {
+  return {.name = "vx-01234567-0123456789abcdef0123456789abcdef",
+          .uid = "0123456789abcdef0123456789abcdef",
+          .kvm = false,
+          .emulator = "/usr/bin/qemu-system-x86_64",
+          .kernel = "/var/lib/vx/boot/k.vmlinux",
+          .initramfs = "/var/lib/vx/boot/i.initramfs",
+          .memory_bytes = int64_t{512} << 20,
+          .vcpus = 1,
+          .disk = "/var/lib/vx/w/u/root.qcow2",
+          .output_socket = "/run/vx/r/u/output",
+          .console_socket = "/run/vx/r/u/console"};
+}
+
+DomainSpec KvmSpec() {
+  DomainSpec spec = Spec();
+  spec.kvm = true;
+  spec.vcpus = 4;
+  spec.memory_bytes = (int64_t{80} << 20) + 1023;
+  spec.disposable_disk = true;
+  return spec;
+}
+
+// With VX_UPDATE_GOLDEN set, writes instead of comparing.
+void ExpectGolden(const std::string& name, const std::string& xml) {
+  const std::string path = std::string(VX_GOLDEN "/") + name;
+  if (getenv("VX_UPDATE_GOLDEN") != nullptr) {
+    ASSERT_TRUE(WriteFileAtomic(path, xml, 0644).ok());
+  }
+  auto golden = ReadFile(path);
+  ASSERT_TRUE(golden.ok()) << golden.status();
+  EXPECT_EQ(xml, *golden);
+}
+
+TEST(DomainXmlTest, AnEmulatedGuest) { ExpectGolden("tcg.xml", DomainXml(Spec())); }
+
+TEST(DomainXmlTest, AGuestOnHardware) { ExpectGolden("kvm.xml", DomainXml(KvmSpec())); }
+
+TEST(DomainXmlTest, OnlyEmulatedGuestsGetUnsafeSwitches) {
+  EXPECT_THAT(KernelCommandLine(false), HasSubstr("mitigations=off"));
+  EXPECT_THAT(KernelCommandLine(true), Not(HasSubstr("mitigations=off")));
+  EXPECT_THAT(KernelCommandLine(true), HasSubstr("console=ttyS0"));
+}
+
+TEST(DomainXmlTest, AUidIsTheUuid) {
+  EXPECT_EQ(UuidOf("0123456789abcdef0123456789abcdef"), "01234567-89ab-cdef-0123-456789abcdef");
+}
+
+TEST(DomainXmlTest, MarkupInPathsIsQuoted) {
+  DomainSpec spec = Spec();
+  spec.disk = "/tmp/a'<b>&\"c";
+  EXPECT_THAT(DomainXml(spec), Not(HasSubstr("<b>")));
+}
+
+TEST(DomainXmlTest, IsWhatLibvirtsSchemaSays) {
+  if (FindProgram("virt-xml-validate").empty()) GTEST_SKIP() << "needs virt-xml-validate";
+  TempDir dir;
+  for (const DomainSpec& spec : {Spec(), KvmSpec()}) {
+    dir.Write("domain.xml", DomainXml(spec));
+    auto result = RunCommand({"virt-xml-validate", dir.path("domain.xml"), "domain"});
+    ASSERT_TRUE(result.ok()) << result.status();
+    EXPECT_EQ(result->exit_code, 0) << result->err;
+  }
+}
+
+}  // namespace
+}  // namespace vx::libvirt
