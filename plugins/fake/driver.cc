@@ -230,9 +230,7 @@ absl::StatusOr<driver::Endpoint> FakeDriver::Create(const v1::Workload& workload
                  "delete it first");
   }
   VX_RETURN_IF_ERROR(prepared->Create(workload));
-  driver::Endpoint endpoint;
-  if (kind() == v1::KIND_VM) endpoint.tap = "fake-tap";
-  return endpoint;
+  return driver::Endpoint();
 }
 
 absl::Status FakeDriver::Start(const std::string& uid) {

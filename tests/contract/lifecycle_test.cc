@@ -1,6 +1,11 @@
 // Which calls are allowed when, and what is there after each.
+#include <linux/nsfs.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/base/pidfd.h"
 #include "tests/contract/contract_test.h"
@@ -66,6 +71,25 @@ TEST_F(Lifecycle, EachStepShowsInObserveAndList) {
   VX_ASSERT_OK(driver().Release(uid));
   ExpectPresence(uid, Presence::kNone);
   EXPECT_EQ(observations().calls(), calls) << "an observer that was unset was told of the end";
+}
+
+TEST_F(Lifecycle, TheEndpointIsTheNetworkThatTheCommandGets) {
+  if (!Subject::Get().real() || Subject::Get().vm()) GTEST_SKIP() << "no network namespace";
+  const v1::Workload workload = NewWorkload(Behaviour::kForever);
+  Prepare(workload);
+  auto endpoint = driver().Create(workload);
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  EXPECT_TRUE(endpoint->tap.empty());
+  ASSERT_TRUE(endpoint->netns.valid());
+  EXPECT_EQ(ioctl(endpoint->netns.get(), NS_GET_NSTYPE), CLONE_NEWNET);
+  Start(workload);
+  auto seen = driver().Observe(workload.uid());
+  ASSERT_TRUE(seen.ok()) << seen.status();
+  struct stat ours = {}, theirs = {};
+  const std::string path = absl::StrCat("/proc/", seen->pid, "/ns/net");
+  ASSERT_EQ(fstat(endpoint->netns.get(), &ours), 0);
+  ASSERT_EQ(stat(path.c_str(), &theirs), 0) << path;
+  EXPECT_EQ(ours.st_ino, theirs.st_ino);
 }
 
 TEST_F(Lifecycle, AnUnknownWorkloadHasNothing) {
