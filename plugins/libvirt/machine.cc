@@ -2,11 +2,7 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -96,27 +92,7 @@ absl::Status Machine::WatchQemu() {
     return false;
   });
   WatchShim();
-  WatchExitRecord();
   return absl::OkStatus();
-}
-
-// Once the command's end is on record the guest's disk is sealed, and switching
-// the machine off from here is faster than waiting until it has done so itself.
-void Machine::WatchExitRecord() {
-  UniqueFd inotify(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (inotify_add_watch(inotify.get(), dir_.c_str(), IN_CREATE | IN_MOVED_TO) < 0) return;
-  const int fd = inotify.get();
-  host_->watcher->Add(std::move(inotify), [fd, weak = weak_from_this()] {
-    char events[4096];
-    if (read(fd, events, sizeof events) < 0 && errno != EAGAIN) return false;
-    auto self = weak.lock();
-    if (!self || self->ended()) return false;
-    auto record = shim::ReadExitRecord(self->dir_);
-    if (!record.ok() || !*record) return true;
-    self->KillQemu();
-    return false;
-  });
-  if (PathExists(absl::StrCat(dir_, "/", shim::kExitRecord))) KillQemu();
 }
 
 void Machine::Adopt() {
@@ -142,8 +118,9 @@ void Machine::WatchShim() {
   });
 }
 
-// The shim ends when QEMU has let go of it, which is when the disk is safe, or
-// when somebody killed it. Either way QEMU has no reason to live.
+// The shim ends once the command's end is on record, when the agent has made the
+// guest's disk safe, or when somebody killed it. Either way QEMU has no reason to
+// live, and switching it off from here is faster than waiting for the guest.
 void Machine::OnShimGone() {
   shim()->WaitEnd(absl::ZeroDuration());
   KillQemu();

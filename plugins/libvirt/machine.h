@@ -88,7 +88,6 @@ class Machine : public std::enable_shared_from_this<Machine> {
 
  private:
   void WatchShim();
-  void WatchExitRecord();
   void OnShimGone();
   void OnQemuGone();
   void End();

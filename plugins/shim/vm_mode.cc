@@ -133,6 +133,9 @@ void VmMode::OnExit(const ExitFrame& frame) {
   state_ = RunState::kExited;
   exit_ = {frame.code, frame.signal, frame.oom, frame.exec_errno, 0};
   WriteExitFile(exit_);
+  // Nothing comes after it; the driver takes our end for its sign to switch the
+  // machine off.
+  output_ended_ = true;
   control_.AnswerStarts({0, exit_.exec_errno, state_, 0});
 }
 
