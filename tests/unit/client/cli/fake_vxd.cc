@@ -152,8 +152,10 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
     if (request->next_run() && !Await(&FakeVxd::started_)) return grpc::Status::CANCELLED;
     Script script = GetScript();
     v1::StreamLogsResponse response;
-    for (const v1::LogEntry& entry : script.output) {
-      *response.mutable_entry() = entry;
+    for (size_t i = 0; i < script.output.size(); ++i) {
+      if (script.lost_after != 0 && i == script.lost_after) return LoseOnce();
+      if (IsEarlier(script.output[i].time(), request->since())) continue;
+      *response.mutable_entry() = script.output[i];
       writer->Write(response);
     }
     if (!request->follow() || script.no_exit) return grpc::Status::OK;
@@ -191,7 +193,19 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
     return vxd_.script_;
   }
 
-  bool Await(bool FakeVxd::* flag) {
+  // What the library reports when the far end goes away under a call.
+  grpc::Status LoseOnce() {
+    absl::MutexLock lock(&vxd_.mutex_);
+    vxd_.script_.lost_after = 0;
+    return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+  }
+
+  static bool IsEarlier(const google::protobuf::Timestamp& a,
+                        const google::protobuf::Timestamp& b) {
+    return a.seconds() < b.seconds() || (a.seconds() == b.seconds() && a.nanos() < b.nanos());
+  }
+
+  bool Await(bool FakeVxd::*flag) {
     absl::MutexLock lock(&vxd_.mutex_);
     auto ready = [this, flag] { return vxd_.*flag || vxd_.ending_; };
     vxd_.mutex_.AwaitWithTimeout(absl::Condition(&ready), kLongest);
@@ -235,6 +249,9 @@ class FakeVxd::Operations : public v1::OperationService::Service {
                              v1::WaitOperationResponse* response) override {
     if (grpc::Status refused = vxd_.Note(*request); !refused.ok()) return refused;
     absl::MutexLock lock(&vxd_.mutex_);
+    if (std::exchange(vxd_.lose_wait_, false)) {
+      return grpc::Status(grpc::StatusCode::UNAVAILABLE, "Socket closed");
+    }
     auto found = vxd_.operations_.find(request->id());
     if (found == vxd_.operations_.end()) return Missing(request->id());
     v1::Operation& operation = found->second;
@@ -458,6 +475,11 @@ void FakeVxd::FailOperations(const google::rpc::Status& error) {
 void FakeVxd::HoldOperations() {
   absl::MutexLock lock(&mutex_);
   hold_ = true;
+}
+
+void FakeVxd::LoseNextWait() {
+  absl::MutexLock lock(&mutex_);
+  lose_wait_ = true;
 }
 
 void FakeVxd::AddImage(const v1::Image& image) {

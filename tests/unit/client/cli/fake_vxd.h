@@ -33,8 +33,10 @@ struct Script {
   bool until_killed = false;
   // Even a kill does not end it.
   bool deaf = false;
-  // The log breaks off instead of ending with the exit.
+  // The log ends without an exit.
   bool no_exit = false;
+  // The connection is lost once, after so many entries; 0: never.
+  size_t lost_after = 0;
 };
 
 // What a daemon would know, and what it was asked. Only to be used while no call
@@ -55,6 +57,8 @@ class FakeVxd {
   void FailOperations(const google::rpc::Status& error);
   // Operations stay pending until they are cancelled, or until End.
   void HoldOperations();
+  // The next WaitOperation loses the connection.
+  void LoseNextWait();
   void AddImage(const v1::Image& image);
   // What GetInfo and Doctor answer.
   v1::GetInfoResponse info;
@@ -113,6 +117,7 @@ class FakeVxd {
   google::rpc::Status operation_error_ ABSL_GUARDED_BY(mutex_);
   Script script_ ABSL_GUARDED_BY(mutex_);
   bool hold_ ABSL_GUARDED_BY(mutex_) = false;
+  bool lose_wait_ ABSL_GUARDED_BY(mutex_) = false;
   bool started_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   int killed_by_ ABSL_GUARDED_BY(mutex_) = 0;

@@ -135,6 +135,38 @@ TEST(VxctlRun, AnOutputThatBreaksOffIs1) {
   EXPECT_THAT(result.err, HasSubstr("(NO_EXIT)"));
 }
 
+TEST(VxctlRun, GoesOnBehindTheLastByteAfterARestartOfTheDaemon) {
+  for (size_t lost_after : {1, 2, 3, 4, 5}) {
+    FakeVxd vxd;
+    Script script = Exits(5);
+    script.lost_after = lost_after;
+    // Three at the same time, as lines that are written at once are.
+    for (const char* text : {"one\n", "two\n", "three\n"}) {
+      script.output.push_back(Entry(v1::LOG_STREAM_STDOUT, text));
+      script.output.back().mutable_time()->set_seconds(100);
+    }
+    script.output.push_back(Entry(v1::LOG_STREAM_STDERR, "error\n"));
+    script.output.back().mutable_time()->set_seconds(100);
+    script.output.push_back(Entry(v1::LOG_STREAM_STDOUT, "four\n"));
+    script.output.back().mutable_time()->set_seconds(101);
+    script.output.push_back(Entry(v1::LOG_STREAM_STDOUT, "five\n"));
+    script.output.back().mutable_time()->set_seconds(102);
+    vxd.SetScript(script);
+    CommandResult result = Vxctl(vxd, kRun);
+    EXPECT_EQ(result.exit_code, 5) << lost_after;
+    EXPECT_EQ(result.out, "one\ntwo\nthree\nfour\nfive\n") << lost_after;
+    EXPECT_EQ(result.err, "error\n") << lost_after;
+    EXPECT_EQ(vxd.Asked<v1::StreamLogsRequest>().size(), 2u);
+  }
+}
+
+TEST(VxctlRun, AWaitLivesThroughARestartOfTheDaemon) {
+  FakeVxd vxd;
+  vxd.LoseNextWait();
+  EXPECT_EQ(Vxctl(vxd, {"run", "-d", "--kind=vm", "--name", "web", "busybox"}).out, "web\n");
+  EXPECT_EQ(vxd.Asked<v1::WaitOperationRequest>().size(), 2u);
+}
+
 TEST(VxctlRun, SendsCtrlCToTheWorkload) {
   FakeVxd vxd;
   Script script;
