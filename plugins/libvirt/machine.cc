@@ -194,6 +194,11 @@ absl::Status Machine::WaitStarted(const std::string& argv0, absl::Duration timeo
   if (!client) return NotRunning(uid_);
   absl::Status status = client->Start(argv0, timeout);
   const std::string reason = ErrorReason(status);
+  // A short command may have ended before the shim was asked.
+  auto record = shim::ReadExitRecord(dir_);
+  if (reason == "NOT_RUNNING" && record.ok() && *record && !(*record)->lost) {
+    return absl::OkStatus();
+  }
   if (status.ok() || reason == "COMMAND_NOT_FOUND") return status;
   const std::string console = LastConsoleLine(dir_);
   if (reason == "COMMAND_NOT_EXECUTABLE") {

@@ -96,6 +96,15 @@ absl::Status ExecError(const std::string& argv0, int error) {
                "check its mode, its format and its interpreter");
 }
 
+// A shim that ended before it was asked may have left why the command could not be
+// run. `not_running` otherwise.
+absl::Status NotStarted(const absl::Status& not_running, const std::string& dir,
+                        const std::string& argv0) {
+  auto record = ReadExitRecord(dir);
+  const bool known = record.ok() && *record && (*record)->exec_errno != 0;
+  return known ? ExecError(argv0, (*record)->exec_errno) : not_running;
+}
+
 // Reads what a shim says on its ready pipe, to the end or the deadline.
 std::string ReadReport(int fd) {
   const absl::Time deadline = absl::Now() + kLaunchTimeout;
@@ -176,6 +185,9 @@ absl::Status Client::Start(const std::string& argv0, absl::Duration timeout) con
     return Error(absl::StatusCode::kDeadlineExceeded, "NOT_STARTED",
                  absl::StrCat("command \"", argv0, "\" was not started within ",
                               absl::FormatDuration(timeout)));
+  }
+  if (ErrorReason(reply.status()) == "NOT_RUNNING") {
+    return NotStarted(reply.status(), dir_, argv0);
   }
   VX_RETURN_IF_ERROR(reply.status());
   if (reply->exec_error != 0) return ExecError(argv0, reply->exec_error);
