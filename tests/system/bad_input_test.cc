@@ -42,7 +42,8 @@ TEST_P(BadInputTest, ATakenNameIsRefused) {
 
 TEST_P(BadInputTest, AMalformedNameIsRefusedWithTheRule) {
   for (const char* name : {"Upper", "-dash", "dash-", "under_score", "a.b"}) {
-    EXPECT_THAT(Create({std::string("--name=") + name}), FailsSaying(1, {name, "a-z0-9"})) << name;
+    EXPECT_THAT(Create({std::string("--name=") + name}), FailsSaying(1, {name, "a-z, 0-9"}))
+        << name;
   }
   EXPECT_THAT(Create({"--name", std::string(64, 'a')}), FailsSaying(1, {"63"}));
 }
