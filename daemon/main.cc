@@ -1,4 +1,5 @@
 // vxd: flags, wiring, signals.
+#include <linux/close_range.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/prctl.h>
@@ -10,8 +11,10 @@
 #include <cstdio>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
@@ -23,6 +26,7 @@
 #include "daemon/image/builtin.h"
 #include "daemon/image/image_store.h"
 #include "daemon/logging.h"
+#include "daemon/memory.h"
 #include "daemon/service/listener.h"
 #include "daemon/service/server.h"
 #include "daemon/store/store.h"
@@ -32,6 +36,7 @@ namespace {
 
 constexpr int kWorkers = 64;
 constexpr absl::Duration kShutdownGrace = absl::Milliseconds(500);
+constexpr absl::Duration kLongestStop = absl::Seconds(15);
 
 // Threads inherit the mask, so the signals come to WaitForStop alone.
 sigset_t BlockSignals() {
@@ -45,6 +50,9 @@ sigset_t BlockSignals() {
 }
 
 void PrepareProcess() {
+  LimitHeaps();
+  // What the launcher left open is not for the children.
+  close_range(SD_LISTEN_FDS_START, ~0U, CLOSE_RANGE_CLOEXEC);
   rlimit files{};
   getrlimit(RLIMIT_NOFILE, &files);
   files.rlim_cur = files.rlim_max;
@@ -74,6 +82,15 @@ void WaitForStop(const sigset_t& stop) {
   while (sigwait(&stop, &signal) != 0) {
   }
   spdlog::info("signal={} stops vxd; workloads go on", signal);
+}
+
+// What runs is waited for, but not for ever: the next start deals with the rest.
+void ExitSoon() {
+  std::thread([] {
+    absl::SleepFor(kLongestStop);
+    spdlog::warn("operations still run; the next start finishes or undoes them");
+    _exit(0);
+  }).detach();
 }
 
 absl::Status Serve(const Config& config, const sigset_t& stop) {
@@ -106,10 +123,16 @@ absl::Status Serve(const Config& config, const sigset_t& stop) {
   spdlog::info("vxd {} serves {} instance={} state={}", VX_VERSION, config.Get("daemon.socket"),
                instance.id, state_dir);
   sd_notify(0, "READY=1");
+  std::thread tidy([&core] {
+    core.AwaitDrivers();
+    ReleaseStartupMemory();
+  });
   WaitForStop(stop);
   sd_notify(0, "STOPPING=1");
   core.Close();
+  tidy.join();
   server->Shutdown(kShutdownGrace);
+  ExitSoon();
   unlink(config.Get("daemon.socket").c_str());
   return absl::OkStatus();
 }

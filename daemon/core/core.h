@@ -32,6 +32,9 @@ class Core {
   // returns at once.
   absl::Status Start();
 
+  // Waits until every driver is known to be usable or not, or Close.
+  void AwaitDrivers() const { drivers_.AwaitAll(); }
+
   // Refuses new operations and lets go of whoever waits for a driver. What runs
   // goes on; the destructor waits for it.
   void Close();

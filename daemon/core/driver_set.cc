@@ -1,5 +1,6 @@
 #include "daemon/core/driver_set.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -83,6 +84,16 @@ absl::StatusOr<driver::Driver*> DriverSet::Await(v1::Kind kind) const {
   if (closed_) return Error(absl::StatusCode::kUnavailable, "STOPPING", "vxd is stopping");
   VX_RETURN_IF_ERROR(Usable(kind));
   return entries_.at(kind).driver.get();
+}
+
+void DriverSet::AwaitAll() const {
+  absl::MutexLock lock(&mutex_);
+  auto decided = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
+    return closed_ || std::none_of(entries_.begin(), entries_.end(), [](const auto& entry) {
+             return entry.second.info.state() == v1::DRIVER_STATE_PROBING;
+           });
+  };
+  mutex_.Await(absl::Condition(&decided));
 }
 
 void DriverSet::SetInfo(v1::Kind kind, const v1::DriverInfo& info) {

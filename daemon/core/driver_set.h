@@ -35,6 +35,9 @@ class DriverSet {
   // Waits until the driver is ready or known to be unusable.
   absl::StatusOr<driver::Driver*> Await(v1::Kind kind) const;
 
+  // Waits until no driver is probing any more, or Close.
+  void AwaitAll() const;
+
   // What a probe found; a state other than PROBING releases Await.
   void SetInfo(v1::Kind kind, const v1::DriverInfo& info);
   // Releases every Await with UNAVAILABLE: the daemon stops.

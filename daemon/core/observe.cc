@@ -76,6 +76,10 @@ absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload) {
       status->set_pid(seen.pid);
       status->set_shim_pid(seen.shim_pid);
       status->set_agent(seen.agent);
+      status->clear_exit();
+      if (seen.start_time != absl::InfinitePast()) {
+        *status->mutable_start_time() = ToProto(seen.start_time);
+      }
       return Save(workload, store::Durability::kObservation);
     }
     default:

@@ -14,6 +14,8 @@
 namespace vx::core {
 namespace {
 
+constexpr size_t kMaxRequestId = 128;
+
 absl::Status CancelledError() {
   return Error(absl::StatusCode::kCancelled, "CANCELLED", "the operation was cancelled");
 }
@@ -100,6 +102,10 @@ v1::Operation OperationRun::End(const absl::Status& status) {
 
 absl::StatusOr<std::optional<v1::Operation>> Operations::Replay(const RequestKey& request) {
   if (request.request_id.empty()) return std::nullopt;
+  if (request.request_id.size() > kMaxRequestId) {
+    return InvalidFields(
+        {{"request_id", absl::StrCat("is longer than ", kMaxRequestId, " characters")}});
+  }
   store::View view = store_.Read();
   VX_ASSIGN_OR_RETURN(std::optional<store::RequestRecord> record,
                       view.FindRequest(request.request_id));
