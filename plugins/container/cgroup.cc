@@ -1,5 +1,8 @@
 #include "plugins/container/cgroup.h"
 
+#include <linux/magic.h>
+#include <sys/vfs.h>
+
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -47,6 +50,19 @@ CgroupMode ModeOf(const CgroupLayout& layout) {
   return layout.unified.empty() ? CgroupMode::kV1 : CgroupMode::kHybrid;
 }
 
+bool IsCgroupMount(const std::string& path) {
+  struct statfs info {};
+  if (statfs(path.c_str(), &info) < 0) return false;
+  return info.f_type == CGROUP_SUPER_MAGIC || info.f_type == CGROUP2_SUPER_MAGIC;
+}
+
+// The mount table also lists what a later mount lies on top of.
+void DropHidden(CgroupLayout& layout) {
+  std::erase_if(layout.controllers, [](const auto& entry) { return !IsCgroupMount(entry.second); });
+  if (!IsCgroupMount(layout.unified)) layout.unified.clear();
+  layout.mode = ModeOf(layout);
+}
+
 }  // namespace
 
 absl::string_view CgroupModeName(CgroupMode mode) {
@@ -86,7 +102,9 @@ CgroupLayout ParseCgroupMounts(absl::string_view mountinfo) {
 
 absl::StatusOr<CgroupLayout> FindCgroups() {
   VX_ASSIGN_OR_RETURN(std::string mountinfo, ReadFile("/proc/self/mountinfo"));
-  return ParseCgroupMounts(mountinfo);
+  CgroupLayout layout = ParseCgroupMounts(mountinfo);
+  DropHidden(layout);
+  return layout;
 }
 
 std::unique_ptr<Cgroup> Cgroup::Open(const CgroupLayout& layout, const std::string& path) {

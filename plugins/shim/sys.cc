@@ -9,6 +9,9 @@
 #include <unistd.h>
 #include <cerrno>
 
+// The library's own would bring in exceptions, and with them a heap.
+extern "C" [[noreturn]] void __cxa_pure_virtual() { __builtin_trap(); }
+
 namespace vx::shim {
 
 char g_buffer[kBufferSize];

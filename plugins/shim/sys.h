@@ -11,7 +11,7 @@ namespace vx::shim {
 
 // The one large buffer of the process: whatever is read goes through it and is
 // dealt with before the next read.
-inline constexpr size_t kBufferSize = 16 * 1024;
+inline constexpr size_t kBufferSize = 8 * 1024;
 extern char g_buffer[kBufferSize];
 
 // Text of a bounded length; what does not fit is cut off. Always terminated.

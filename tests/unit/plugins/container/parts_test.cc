@@ -1,0 +1,218 @@
+// The driver's smaller parts.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "daemon/base/file.h"
+#include "daemon/base/pidfd.h"
+#include "plugins/container/bundle.h"
+#include "plugins/container/probe.h"
+#include "plugins/container/run_files.h"
+#include "plugins/container/runtime/config.h"
+#include "plugins/container/trash.h"
+#include "plugins/container/watcher.h"
+#include "tests/unit/plugins/container/temp_dir.h"
+
+namespace vx::container {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::Not;
+using testing::StartsWith;
+
+BundleSpec ExampleSpec() {
+  BundleSpec spec;
+  spec.process.argv = {"sh", "-c", "echo \"hi\"\n"};
+  spec.process.env = {"PATH=/bin", "HOME=/"};
+  spec.process.working_dir = "/w";
+  spec.process.user = "web";
+  spec.process.hostname = "host";
+  spec.layers = {"/l/0", "/l/1"};
+  spec.root = "/state/root";
+  spec.cgroup = "/vx-1/uid";
+  spec.first_id = 500000;
+  return spec;
+}
+
+TEST(Bundle, IsWhatTheRuntimeReads) {
+  auto config = ParseConfig(MakeBundle(ExampleSpec()), "/bundle");
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_THAT(config->process.args, ElementsAre("sh", "-c", "echo \"hi\"\n"));
+  EXPECT_EQ(config->user, "web");
+  EXPECT_EQ(config->hostname, "host");
+  EXPECT_THAT(config->overlay->lower, ElementsAre("/l/0", "/l/1"));
+  EXPECT_FALSE(config->overlay->is_volatile);
+  EXPECT_EQ(config->root_uid(), 500000u);
+  EXPECT_EQ(config->cgroups_path, "/vx-1/uid");
+  EXPECT_TRUE(config->process.no_new_privileges);
+  EXPECT_EQ(config->limits.pids, kDefaultPids);
+  EXPECT_FALSE(config->limits.memory_bytes.has_value());
+}
+
+TEST(Bundle, GivesNoCapabilityThatReachesTheHost) {
+  auto config = ParseConfig(MakeBundle(ExampleSpec()), "/bundle");
+  ASSERT_TRUE(config.ok());
+  for (const char* name : {"CAP_SYS_ADMIN", "CAP_SYS_MODULE", "CAP_SYS_PTRACE", "CAP_NET_ADMIN",
+                           "CAP_SYS_RAWIO", "CAP_BPF", "CAP_DAC_READ_SEARCH"}) {
+    EXPECT_EQ(config->process.capabilities.bounding >> CapabilityNumber(name) & 1, 0u) << name;
+  }
+}
+
+TEST(Bundle, HomeIsLeftToTheRuntimeUnlessItWasSaid) {
+  BundleSpec spec = ExampleSpec();
+  EXPECT_THAT(ParseConfig(MakeBundle(spec), "/b")->process.env, Not(Contains(StartsWith("HOME="))));
+  spec.sets_home = true;
+  EXPECT_THAT(ParseConfig(MakeBundle(spec), "/b")->process.env, Contains("HOME=/"));
+}
+
+TEST(Bundle, BytesThatAreNoTextDontBreakIt) {
+  BundleSpec spec = ExampleSpec();
+  spec.process.argv = {"echo", "\xff\xfe"};
+  EXPECT_TRUE(ParseConfig(MakeBundle(spec), "/b").ok());
+}
+
+TEST(Limits, AreThoseOfTheSpecOrNone) {
+  v1::Resources resources;
+  CgroupLimits limits = ToLimits(resources);
+  EXPECT_EQ(limits.memory_bytes, -1);
+  EXPECT_EQ(limits.cpu_quota, -1);
+  EXPECT_EQ(limits.pids, kDefaultPids);
+  resources.set_memory_bytes(64 << 20);
+  resources.set_cpus(1.5);
+  resources.set_pids(10);
+  limits = ToLimits(resources);
+  EXPECT_EQ(limits.memory_bytes, 64 << 20);
+  EXPECT_EQ(limits.cpu_quota, 150000);
+  EXPECT_EQ(limits.cpu_period, 100000);
+  EXPECT_EQ(limits.pids, 10);
+  resources.set_cpus(0.001);
+  EXPECT_EQ(ToLimits(resources).cpu_quota, 1000) << "the kernel takes no less";
+}
+
+TEST(Probe, ComparesKernels) {
+  EXPECT_TRUE(IsKernelAtLeast("6.1.0-13-amd64", 6, 1));
+  EXPECT_TRUE(IsKernelAtLeast("6.18.44", 6, 1));
+  EXPECT_TRUE(IsKernelAtLeast("7.0", 6, 1));
+  EXPECT_FALSE(IsKernelAtLeast("5.19.2", 6, 1));
+  EXPECT_FALSE(IsKernelAtLeast("6.0.9", 6, 1));
+  EXPECT_FALSE(IsKernelAtLeast("weird", 6, 1));
+}
+
+TEST(Probe, MissingProgramsAreNamed) {
+  TempDir empty;
+  const std::vector<v1::Check> checks = CheckHost(empty.path());
+  const v1::DriverInfo info = ToDriverInfo(checks);
+  EXPECT_EQ(info.state(), v1::DRIVER_STATE_UNAVAILABLE);
+  EXPECT_FALSE(info.hint().empty());
+  EXPECT_EQ(checks.back().name(), "programs");
+  EXPECT_NE(checks.back().message().find("vx-shim"), std::string::npos);
+}
+
+TEST(Probe, TheFirstFailureIsTheReason) {
+  v1::Check ok, bad;
+  ok.set_result(v1::CHECK_RESULT_OK);
+  bad.set_result(v1::CHECK_RESULT_FAILED);
+  bad.set_message("no cgroup hierarchy is visible");
+  bad.set_hint("mount one");
+  EXPECT_EQ(ToDriverInfo({ok, ok}).state(), v1::DRIVER_STATE_READY);
+  const v1::DriverInfo info = ToDriverInfo({ok, bad});
+  EXPECT_EQ(info.state(), v1::DRIVER_STATE_UNAVAILABLE);
+  EXPECT_EQ(info.reason(), "no cgroup hierarchy is visible");
+  EXPECT_EQ(info.hint(), "mount one");
+}
+
+TEST(RunFiles, ComeBackAsTheyWereWritten) {
+  TempDir dir;
+  ASSERT_TRUE(WriteRunNotes(dir.path(), {12, "a command with spaces"}).ok());
+  auto notes = ReadRunNotes(dir.path());
+  ASSERT_TRUE(notes.ok());
+  EXPECT_EQ(notes->stop_signal, 12);
+  EXPECT_EQ(notes->argv0, "a command with spaces");
+  EXPECT_EQ(ReadStartTime(dir.path()), absl::InfinitePast());
+  const absl::Time now = absl::FromUnixNanos(1234567890123456789);
+  ASSERT_TRUE(WriteStartTime(dir.path(), now).ok());
+  EXPECT_EQ(ReadStartTime(dir.path()), now);
+  EXPECT_FALSE(ShimDied(dir.path()));
+  ASSERT_TRUE(WriteShimDied(dir.path()).ok());
+  EXPECT_TRUE(ShimDied(dir.path()));
+}
+
+TEST(Trash, WhatIsThrownAwayIsGoneByNameAtOnceAndWhollyInTheEnd) {
+  TempDir dir;
+  const std::string can = dir.path() + "/.trash";
+  {
+    Trash trash(can);
+    trash.Start();
+    for (int i = 0; i < 20; ++i) {
+      const std::string path = absl::StrCat(dir.path(), "/thing", i);
+      ASSERT_TRUE(MakeDirs(path + "/a/b/c", 0700).ok());
+      ASSERT_TRUE(trash.Throw(path).ok());
+      EXPECT_FALSE(PathExists(path));
+    }
+    EXPECT_TRUE(trash.Throw(dir.path() + "/never").ok());
+  }
+  EXPECT_TRUE(ListDir(can)->empty());
+}
+
+TEST(Trash, GoesOnWithWhatAnEarlierOneLeft) {
+  TempDir dir;
+  const std::string can = dir.path() + "/.trash";
+  ASSERT_TRUE(MakeDirs(can + "/old/folder", 0700).ok());
+  {
+    Trash trash(can);
+    trash.Start();
+  }
+  EXPECT_TRUE(ListDir(can)->empty());
+}
+
+struct Child {
+  pid_t pid;
+  UniqueFd pidfd;
+
+  ~Child() {
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+  }
+};
+
+Child MakeChild() {
+  const pid_t pid = fork();
+  if (pid == 0) {
+    while (true) pause();
+  }
+  return {pid, *OpenPidfd(pid)};
+}
+
+TEST(Watcher, TellsTheEndOfEachOnceAndNotOfTheForgotten) {
+  absl::Mutex mutex;
+  std::vector<std::string> ended;
+  Child one = MakeChild(), two = MakeChild(), three = MakeChild();
+  {
+    Watcher watcher([&](const std::string& uid) {
+      absl::MutexLock lock(&mutex);
+      ended.push_back(uid);
+    });
+    ASSERT_TRUE(watcher.Start().ok());
+    ASSERT_TRUE(watcher.Watch("one", one.pidfd.get()).ok());
+    ASSERT_TRUE(watcher.Watch("two", two.pidfd.get()).ok());
+    ASSERT_TRUE(watcher.Watch("three", three.pidfd.get()).ok());
+    watcher.Forget("two");
+    kill(two.pid, SIGKILL);
+    kill(one.pid, SIGKILL);
+    auto told_one = [&] { return ended.size() == 1; };
+    absl::MutexLock lock(&mutex);
+    ASSERT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&told_one), absl::Seconds(10)));
+    kill(three.pid, SIGKILL);
+    auto told_both = [&] { return ended.size() == 2; };
+    ASSERT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&told_both), absl::Seconds(10)));
+  }
+  EXPECT_THAT(ended, ElementsAre("one", "three"));
+}
+
+}  // namespace
+}  // namespace vx::container
