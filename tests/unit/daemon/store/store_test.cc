@@ -212,7 +212,7 @@ TEST_F(StoreTest, AFileThatIsNoDatabaseIsRefused) {
 TEST_F(StoreTest, MigrationsAreNumberedWithoutAGap) {
   int number = 0;
   for (const Migration& migration : Migrations()) {
-    char prefix[6];
+    char prefix[16];
     snprintf(prefix, sizeof prefix, "%04d_", ++number);
     EXPECT_THAT(migration.name, testing::StartsWith(prefix));
   }
