@@ -180,7 +180,7 @@ TEST_F(DaemonTest, AStateDirectoryOfANewerVersionIsRefusedAndLeftAlone) {
   sqlite3_close(db);
   pragma("PRAGMA user_version = 9999");
   Result result = vx_.RunToEnd();
-  EXPECT_THAT(result, FailsSaying(1, {vx_.state_dir(), "newer", "9999"}));
+  EXPECT_THAT(result, FailsSaying(1, {vx_.state_dir(), "9999", "DATABASE_TOO_NEW", "hint:"}));
   pragma(("PRAGMA user_version = " + version).c_str());
   vx_.Start();
   EXPECT_THAT(vx_.Vxctl({"ls"}), Succeeds());

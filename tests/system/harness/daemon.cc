@@ -182,12 +182,18 @@ bool Daemon::WaitForLog(const std::string& name, const std::string& text) const 
 }
 
 std::string Daemon::RemoveWorkloads() const {
-  Words names = Lines(Vxctl({"ls", "-a", "-q"}).out);
-  if (names.empty()) return "";
-  Words line = {"rm", "-f"};
-  Append(line, names);
-  Result result = Vxctl(line);
-  return result.code == 0 ? "" : result.err;
+  std::string problem;
+  // One with --rm may go by itself in between.
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    Words names = Lines(Vxctl({"ls", "-a", "-q"}).out);
+    if (names.empty()) return "";
+    Words line = {"rm", "-f"};
+    Append(line, names);
+    Result result = Vxctl(line);
+    if (result.code == 0) return "";
+    problem = result.err;
+  }
+  return problem;
 }
 
 std::vector<std::string> Daemon::ShutDown() {
