@@ -12,11 +12,13 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "daemon/base/error.h"
+#include "plugins/libvirt/embed.h"
 
 namespace vx::libvirt {
 namespace {
 
-constexpr char kHint[] = "install libvirt-daemon-driver-qemu and qemu-system-x86";
+constexpr char kEmbedHint[] = "install libvirt-daemon-driver-qemu and qemu-system-x86";
+constexpr char kOtherHint[] = "start libvirtd, or leave vm.uri at qemu:///embed, which needs none";
 
 absl::StatusCode CodeOf(int error) {
   switch (error) {
@@ -97,7 +99,8 @@ absl::StatusOr<std::unique_ptr<Connection>> Connection::Open(const std::string& 
     return std::unique_ptr<Connection>(new Connection(std::move(loop), connection));
   }
   const absl::Status why = LibvirtError(absl::StrCat("libvirt cannot open ", uri));
-  return Error(absl::StatusCode::kUnavailable, "LIBVIRT_UNAVAILABLE", why.message(), kHint);
+  return Error(absl::StatusCode::kUnavailable, "LIBVIRT_UNAVAILABLE", why.message(),
+               IsEmbedded(uri) ? kEmbedHint : kOtherHint);
 }
 
 absl::Status Connection::ProbeEmulator(const std::string& emulator, bool kvm) {
