@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "daemon/base/work_pool.h"
 #include "daemon/driver/driver.h"
+#include "plugins/libvirt/cpu_quota.h"
 #include "plugins/libvirt/host.h"
 #include "plugins/libvirt/machine.h"
 #include "plugins/libvirt/paths.h"
@@ -71,6 +72,7 @@ class LibvirtDriver : public driver::Driver {
   absl::StatusOr<driver::Process> ReadProcess(const std::string& uid) const;
   absl::Status Launch(const MachinePtr& machine, const v1::Workload& workload,
                       const Equipment& equipment);
+  absl::Status LimitCpus(const Machine& machine) const;
   absl::Status End(const MachinePtr& machine);
   // Undoes Pause.
   absl::Status Thaw(const Machine& machine);
@@ -81,6 +83,7 @@ class LibvirtDriver : public driver::Driver {
 
   const driver::Environment environment_;
   const Paths paths_;
+  const CpuQuota cpu_quota_;
   Host host_;
   MachineHost machine_host_;
   std::once_flag adopted_;
