@@ -36,7 +36,8 @@ absl::Status MakeDisk(const std::string& path, const v1::Workload& workload,
     }
     command.push_back(absl::StrCat(resources.disk_bytes()));
   }
-  return RunCommandOk(std::move(command)).status();
+  return Annotate(RunCommandOk(std::move(command)).status(),
+                  absl::StrCat("make a disk over ", base));
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 //
 //   contract_test --driver=fake|container|libvirt --module=FILE.so
 //                 [--bin=DIR] [--image=OCI-ARCHIVE] [--embed-cache=DIR]
-//                 [--work=DIR] [--half=first|second] [--gtest_…]
+//                 [--work=DIR] [--half=TEST [--delay-ms=N]] [--gtest_…]
 //
 // Exits with 77 when this host can't run the driver, after saying why.
 #include <gtest/gtest.h>
@@ -32,7 +32,8 @@ bool ParseFlags(int argc, char** argv, Settings& settings) {
                                                         {"--image=", &settings.image},
                                                         {"--embed-cache=", &settings.embed_cache},
                                                         {"--work=", &settings.work_dir},
-                                                        {"--half=", &settings.half}};
+                                                        {"--half=", &settings.half},
+                                                        {"--delay-ms=", &settings.delay_ms}};
   for (int i = 1; i < argc; ++i) {
     bool known = false;
     for (const auto& [flag, value] : flags) {

@@ -7,11 +7,14 @@
 #include <unistd.h>
 
 #include <map>
+#include <thread>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "daemon/base/file.h"
 #include "daemon/base/ids.h"
 #include "daemon/base/pidfd.h"
@@ -23,19 +26,20 @@ namespace vx::contract {
 namespace {
 
 using driver::Presence;
+using testing::AnyOf;
 
 // Between the halves: lines "ROLE UID PID SHIM_PID" in the work folder.
 constexpr char kHandover[] = "/handover";
 
 class Recovery : public ContractTest {
  protected:
-  CommandResult RunHalf(const std::string& half, const std::string& work_dir) {
+  CommandResult RunHalf(const std::string& half, const std::string& work_dir, int delay_ms = 0) {
     const Settings& settings = Subject::Get().settings();
     auto result =
         RunCommand({"/proc/self/exe", "--driver=" + settings.driver, "--module=" + settings.module,
                     "--bin=" + settings.bin_dir, "--image=" + settings.image,
                     "--embed-cache=" + settings.embed_cache, "--work=" + work_dir, "--half=" + half,
-                    "--gtest_filter=RecoveryHalf." + half},
+                    absl::StrCat("--delay-ms=", delay_ms), "--gtest_filter=RecoveryHalf." + half},
                    absl::Minutes(4));
     EXPECT_TRUE(result.ok()) << result.status();
     return result.value_or(CommandResult{.exit_code = -1});
@@ -157,6 +161,57 @@ TEST_F(RecoveryHalf, second) {
   all = driver().List();
   ASSERT_TRUE(all.ok());
   EXPECT_TRUE(all->empty());
+}
+
+// Lives life after life until it is killed in the middle of something.
+TEST_F(RecoveryHalf, dies) {
+  int64_t delay_ms = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(Subject::Get().settings().delay_ms, &delay_ms));
+  const v1::Workload workload = NewWorkload(Behaviour::kStreams);
+  VX_ASSERT_OK(WriteFileAtomic(handover(), workload.uid(), 0600));
+  std::thread([delay_ms] {
+    absl::SleepFor(absl::Milliseconds(delay_ms));
+    raise(SIGKILL);
+  }).detach();
+  while (true) {
+    Prepare(workload);
+    RunOnce(workload);
+    VX_ASSERT_OK(driver().Release(workload.uid()));
+  }
+}
+
+// Puts right what that left, and sees that nothing of it stays (as main does).
+TEST_F(RecoveryHalf, sweeps) {
+  const std::string uid = ReadFile(handover()).value_or("");
+  ASSERT_EQ(uid.size(), 32u);
+  Subject::Get().Note(uid);
+  auto all = driver().List();
+  ASSERT_TRUE(all.ok()) << all.status();
+  for (const driver::Observation& seen : *all) EXPECT_EQ(seen.uid, uid);
+  VX_EXPECT_OK(driver().Delete(uid));
+  EXPECT_THAT(PresenceOf(uid), AnyOf(Presence::kNone, Presence::kPrepared));
+  VX_EXPECT_OK(driver().Release(uid));
+  EXPECT_EQ(PresenceOf(uid), Presence::kNone);
+  EXPECT_EQ(ListedPresenceOf(uid), Presence::kNone);
+  VX_EXPECT_OK(Subject::Get().ReleaseBase(uid));
+}
+
+TEST_F(Recovery, ADeathInTheMiddleOfAnythingIsPutRight) {
+  const std::string work_dir = absl::StrCat(Subject::Get().settings().work_dir, "/d");
+  VX_ASSERT_OK(MakeDirs(work_dir, 0700));
+  auto clean = absl::MakeCleanup([&] {
+    SweepInstance(ReadFile(work_dir + "/instance").value_or("no instance"));
+    VX_EXPECT_OK(RemoveTree(work_dir));
+  });
+  const std::vector<int> container{0, 1, 2, 3, 5, 7, 9, 11, 13, 16, 19, 23, 28, 35, 50};
+  const std::vector<int> vm{60, 400, 1000, 2500};
+  for (int delay_ms : Subject::Get().vm() ? vm : container) {
+    SCOPED_TRACE(absl::StrCat("killed after ", delay_ms, " ms"));
+    const CommandResult died = RunHalf("dies", work_dir, delay_ms);
+    ASSERT_EQ(died.exit_code, 128 + SIGKILL) << died.out << died.err;
+    const CommandResult swept = RunHalf("sweeps", work_dir);
+    ASSERT_EQ(swept.exit_code, 0) << swept.out << swept.err;
+  }
 }
 
 TEST_F(Recovery, ARunOutlivesTheDriverAndANewOneFindsIt) {

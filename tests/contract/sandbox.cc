@@ -15,6 +15,7 @@
 #include <cstring>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -123,6 +124,15 @@ void SweepInstance(const std::string& instance_id) {
     auto ids = driver::IdRanges::Open(driver::kIdClaimsFile, "auto", instance_id);
     if (ids.ok()) ids->Release(fields[2]).IgnoreError();
   }
+}
+
+size_t ZombieChildren() {
+  size_t count = 0;
+  for (int pid : Children()) {
+    const std::string status = ReadFile(absl::StrCat("/proc/", pid, "/status")).value_or("");
+    if (absl::StrContains(status, "State:\tZ")) ++count;
+  }
+  return count;
 }
 
 void SweepChildren() {

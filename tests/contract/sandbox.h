@@ -22,6 +22,8 @@ std::vector<std::string> FindLeftovers(const std::string& work_dir, const std::s
 // Removes what a driver, or a test that failed, left of an instance: cgroups with
 // their processes, claimed ids.
 void SweepInstance(const std::string& instance_id);
+// How many of our children ended and were not waited for.
+size_t ZombieChildren();
 // Ends and reaps what is still a child of ours.
 void SweepChildren();
 

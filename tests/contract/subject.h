@@ -23,7 +23,9 @@ struct Settings {
   std::string image;        // oci-archive of busybox; the fake needs none
   std::string embed_cache;  // libvirt's probe results, kept between runs
   std::string work_dir;     // where the driver's folders are made; short
-  std::string half;         // "first" or "second": this is a child of a recovery test
+  // A child of a recovery test does one part of it, named as its test is.
+  std::string half;
+  std::string delay_ms;  // of the part "dies"
 };
 
 // One for each process.
