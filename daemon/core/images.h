@@ -23,6 +23,11 @@ class Images {
   // FAILED_PRECONDITION (IMAGE_IN_USE) names the workloads.
   absl::StatusOr<v1::Operation> Delete(const std::string& name, const RequestKey& request);
 
+  // The whole name of an image: "busybox" -> "busybox:latest".
+  static absl::StatusOr<std::string> FullName(const std::string& name) {
+    return image::NormalizeName(name);
+  }
+
   image::ImageStore& store() { return images_; }
 
  private:

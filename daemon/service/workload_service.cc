@@ -11,7 +11,6 @@
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/core/timestamps.h"
-#include "daemon/image/image_store.h"
 #include "daemon/service/log_stream.h"
 #include "daemon/service/paging.h"
 #include "daemon/service/waiters.h"
@@ -62,7 +61,7 @@ absl::StatusOr<Filter> ParseFilter(const std::string& text) {
     });
   }
   if (key == "image") {
-    VX_ASSIGN_OR_RETURN(std::string name, image::NormalizeName(value));
+    VX_ASSIGN_OR_RETURN(std::string name, core::Images::FullName(value));
     return Filter([name](const v1::Workload& w) { return w.spec().image() == name; });
   }
   if (key == "label") return LabelFilter(value);
