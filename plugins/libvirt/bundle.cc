@@ -22,11 +22,11 @@ absl::StatusOr<int64_t> FileSize(const std::string& path) {
 
 absl::Status MakeDisk(const std::string& path, const v1::Workload& workload,
                       const std::string& base) {
+  VX_ASSIGN_OR_RETURN(int64_t size, FileSize(base));
   std::vector<std::string> command = {"qemu-img", "create", "-q", "-f",  "qcow2",
                                       "-b",       base,     "-F", "raw", path};
   const v1::Resources& resources = workload.spec().resources();
   if (resources.has_disk_bytes()) {
-    VX_ASSIGN_OR_RETURN(int64_t size, FileSize(base));
     if (resources.disk_bytes() < size) {
       return Error(
           absl::StatusCode::kInvalidArgument, "DISK_TOO_SMALL",

@@ -65,7 +65,7 @@ TEST_F(BundleTest, ADiskSmallerThanTheImageLeavesNothing) {
 
 TEST_F(BundleTest, AMissingBaseLeavesNothing) {
   base_.disk = "/nonexistent/base";
-  EXPECT_FALSE(MakeBundle(paths_, workload_, base_).ok());
+  EXPECT_THAT(std::string(MakeBundle(paths_, workload_, base_).message()), HasSubstr(base_.disk));
   EXPECT_FALSE(PathExists(paths_.bundle(kUid)));
 }
 
