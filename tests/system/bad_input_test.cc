@@ -115,7 +115,7 @@ TEST_F(BadWordsTest, ExecSaysThatItIsNotThereYet) {
       Succeeds());
   Result result = Vxctl({"exec", "w", "--", "true"});
   EXPECT_NE(result.code, 0);
-  EXPECT_THAT(result.err, testing::Not(testing::IsEmpty()));
+  EXPECT_THAT(result.err, HasSubstr("NOT_YET")) << result;
 }
 
 class NoDaemonTest : public OwnDaemonTest {};
