@@ -51,7 +51,7 @@ shim::ExitFrame Supervisor::Run(const BootConfig& config) {
   const std::string passwd = ReadSmallFile("/etc/passwd"), group = ReadSmallFile("/etc/group");
   if (const char* error = ResolveUser(config.user, passwd, group, identity)) {
     Complain("can't run as \"%s\": %s", config.user.c_str(), error);
-    return NotStarted(EINVAL);
+    return NotStarted(shim::kErrnoNoUser);
   }
   command_ = StartCommand(config, identity);
   if (command_.error != 0) return NotStarted(command_.error);

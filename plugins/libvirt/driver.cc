@@ -45,6 +45,12 @@ driver::Observation Prepared(const std::string& uid) {
   return observation;
 }
 
+// The same error with the name, which the guest does not tell.
+absl::Status NoUser(const std::string& user, const absl::Status& status) {
+  return Error(status.code(), ErrorReason(status),
+               absl::StrCat("the image has no user or group \"", user, "\""), ErrorHint(status));
+}
+
 }  // namespace
 
 LibvirtDriver::LibvirtDriver(const driver::Environment& environment)
@@ -158,6 +164,7 @@ absl::Status LibvirtDriver::Start(const std::string& uid) {
   if (absl::IsFailedPrecondition(status) && !machine->WaitEnded(kAgentKill)) {
     VX_RETURN_IF_ERROR(machine->CutPower());
   }
+  if (ErrorReason(status) == "NO_USER") return NoUser(process.user, status);
   return status.ok() ? LimitCpus(*machine) : status;
 }
 

@@ -199,7 +199,7 @@ absl::Status Machine::WaitStarted(const std::string& argv0, absl::Duration timeo
   if (reason == "NOT_RUNNING" && record.ok() && *record && !(*record)->lost) {
     return absl::OkStatus();
   }
-  if (status.ok() || reason == "COMMAND_NOT_FOUND") return status;
+  if (status.ok() || reason == "COMMAND_NOT_FOUND" || reason == "NO_USER") return status;
   const std::string console = LastConsoleLine(dir_);
   if (reason == "COMMAND_NOT_EXECUTABLE") {
     if (!absl::StartsWith(console, "vx-agent: ")) return status;

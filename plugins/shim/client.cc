@@ -91,6 +91,11 @@ absl::Status ExecError(const std::string& argv0, int error) {
                  absl::StrCat("command \"", argv0, "\" was not found in the image"),
                  "check its name, and PATH in the image's environment");
   }
+  if (error == kErrnoNoUser) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NO_USER",
+                 "the image has no such user or group",
+                 "use a number, or one that its /etc/passwd or /etc/group names");
+  }
   return Error(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_EXECUTABLE",
                absl::StrCat("command \"", argv0, "\" can't be executed: ", strerror(error)),
                "check its mode, its format and its interpreter");

@@ -82,6 +82,9 @@ struct ControlReply {
 //   time_ns    CLOCK_REALTIME
 //   lost       1 when the end was not seen by the shim (machine or agent gone)
 
+// An exec_errno that no exec gives (EUSERS): the image has no such user or group.
+inline constexpr int kErrnoNoUser = 87;
+
 // --- Frames on the output port, both ways: FrameHeader, then `length` bytes. ---
 
 enum class FrameType : uint8_t {
