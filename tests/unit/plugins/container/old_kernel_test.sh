@@ -78,7 +78,7 @@ $runtime create --bundle /b --pid-file /run/pid c1; echo "create $?"
 echo "limits $($busybox cat $group/memory.max $group/pids.max $group/cpu.max | $busybox tr '\n' ' ')"
 echo "member $($busybox cat $group/cgroup.procs) $($busybox cat /run/pid)"
 $runtime start c1; echo "start $?"
-while $runtime state c1 | $busybox grep -q running; do $busybox usleep 50000; done
+until $runtime state c1 | $busybox grep -q stopped; do $busybox usleep 50000; done
 $runtime delete c1; echo "delete $?"
 echo "owner $($busybox stat -c %u /w/upper/made)"
 [ -e /sys/fs/cgroup/vx-test ] || echo "group gone"
