@@ -14,10 +14,17 @@ namespace vx {
 namespace {
 
 constexpr int kHeaps = 2;
+// Larger blocks are given back when they are freed. malloc would raise this by
+// itself, and keep what lies on top of a heap for good.
+constexpr int kLargeBlock = 256 * 1024;
 
 }  // namespace
 
-void LimitHeaps() { mallopt(M_ARENA_MAX, kHeaps); }
+void LimitHeaps() {
+  mallopt(M_ARENA_MAX, kHeaps);
+  mallopt(M_MMAP_THRESHOLD, kLargeBlock);
+  mallopt(M_TRIM_THRESHOLD, kLargeBlock);
+}
 
 void ReleaseStartupMemory() {
   malloc_trim(0);
