@@ -62,7 +62,7 @@ absl::StatusOr<v1::Exit> RunOutput::Copy() {
   while (logs->Read(&response)) {
     attempts_ = 0;
     if (response.has_exit()) return response.exit();
-    VX_RETURN_IF_ERROR(Write(response.entry()));
+    VX_RETURN_IF_ERROR(Write(response));
   }
   absl::Status end = logs->Finish();
   if (end.ok() || (attempts_ > 0 && absl::IsNotFound(end))) return NoExit();
@@ -94,9 +94,19 @@ bool RunOutput::cancelled() const {
   return cancelled_;
 }
 
-absl::Status RunOutput::Write(const v1::LogEntry& entry) {
-  std::string data = TakeNew(entry);
-  return WriteAll(IsErrors(entry) ? STDERR_FILENO : STDOUT_FILENO, data);
+// In order; what goes to the same stream goes at once.
+absl::Status RunOutput::Write(const v1::StreamLogsResponse& response) {
+  std::string data;
+  for (int i = 0; i < response.entries_size(); ++i) {
+    const v1::LogEntry& entry = response.entries(i);
+    data += TakeNew(entry);
+    const bool more =
+        i + 1 < response.entries_size() && IsErrors(response.entries(i + 1)) == IsErrors(entry);
+    if (more) continue;
+    VX_RETURN_IF_ERROR(WriteAll(IsErrors(entry) ? STDERR_FILENO : STDOUT_FILENO, data));
+    data.clear();
+  }
+  return absl::OkStatus();
 }
 
 // What of the entry was not written before the daemon's restart.

@@ -37,7 +37,7 @@ class RunOutput {
   void Open(const v1::StreamLogsRequest& request);
   absl::Status Reattach();
   bool cancelled() const;
-  absl::Status Write(const v1::LogEntry& entry);
+  absl::Status Write(const v1::StreamLogsResponse& response);
   std::string TakeNew(const v1::LogEntry& entry);
 
   client::Connection* const connection_;

@@ -10,6 +10,10 @@
 namespace vx::service {
 namespace {
 
+constexpr size_t kMessageBytes = 64 << 10;
+// Of an entry, beside its data.
+constexpr size_t kEntryOverhead = 32;
+
 bool SameTime(const std::optional<v1::Exit>& a, const v1::Exit& b) {
   return a && a->time().seconds() == b.time().seconds() && a->time().nanos() == b.time().nanos();
 }
@@ -64,6 +68,21 @@ LogStream::End LogStream::TheEnd() {
   return end_;
 }
 
+// As many entries as there are, up to about a message's worth.
+absl::Status LogStream::Fill(v1::StreamLogsResponse& message) {
+  message.Clear();
+  driver::LogEntry entry;
+  for (size_t bytes = 0; bytes < kMessageBytes; bytes += entry.data.size() + kEntryOverhead) {
+    VX_ASSIGN_OR_RETURN(bool more, reader_->Next(entry));
+    if (!more) return absl::OkStatus();
+    v1::LogEntry* out = message.add_entries();
+    *out->mutable_time() = core::ToProto(entry.time);
+    out->set_stream(entry.stream == 2 ? v1::LOG_STREAM_STDERR : v1::LOG_STREAM_STDOUT);
+    out->set_data(entry.data);
+  }
+  return absl::OkStatus();
+}
+
 LogStream::Next LogStream::Produce(v1::StreamLogsResponse& message) {
   if (!opened_) {
     if (absl::Status status = Open(); !status.ok()) return {.end = status};
@@ -72,16 +91,8 @@ LogStream::Next LogStream::Produce(v1::StreamLogsResponse& message) {
   if (exit_sent_) return {.end = absl::OkStatus()};
   // Asked before the log: what the run wrote before its end is all there then.
   const End end = TheEnd();
-  driver::LogEntry entry;
-  absl::StatusOr<bool> more = reader_->Next(entry);
-  if (!more.ok()) return {.end = more.status()};
-  if (*more) {
-    v1::LogEntry* out = message.mutable_entry();
-    *out->mutable_time() = core::ToProto(entry.time);
-    out->set_stream(entry.stream == 2 ? v1::LOG_STREAM_STDERR : v1::LOG_STREAM_STDOUT);
-    out->set_data(std::move(entry.data));
-    return {.write = true};
-  }
+  if (absl::Status status = Fill(message); !status.ok()) return {.end = status};
+  if (message.entries_size() > 0) return {.write = true};
   if (!request_.follow()) return {.end = absl::OkStatus()};
   if (!end.there) {
     context_.waker.Arm(reader_->wake_fd(), [this] { Wake(); });

@@ -28,6 +28,7 @@ class LogStream : public PumpedStream<v1::StreamLogsResponse> {
 
   // Opens the log and tells the caller so.
   absl::Status Open();
+  absl::Status Fill(v1::StreamLogsResponse& message);
   // Notes the end of the run; under the store's lock.
   void Look(const v1::Event& event);
 

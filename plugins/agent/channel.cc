@@ -17,6 +17,8 @@ namespace {
 
 constexpr char kPorts[] = "/sys/class/virtio-ports";
 constexpr char kGreeting[] = "vx-agent";
+// A host that takes longer than this to read a few kilobytes is not there.
+constexpr int kHangUpMs = 30000;
 
 std::string Frame(shim::FrameType type, const void* data, size_t size) {
   const shim::FrameHeader header = {type, static_cast<uint32_t>(size)};
@@ -123,15 +125,19 @@ bool Channel::WaitWritable() {
   return (p.revents & (POLLHUP | POLLERR)) == 0;
 }
 
-void Channel::SendAndWait(shim::FrameType type, const void* data, size_t size) {
+void Channel::SendLast(shim::FrameType type, const void* data, size_t size) {
   while (busy()) {
     if (!WaitWritable() || !Flush()) return;
   }
-  // A blocking write to a port returns when the machine has the bytes.
   if (!WaitWritable()) return;
   SetNonBlocking(fd_, false);
   const std::string frame = Frame(type, data, size);
   if (write(fd_, frame.data(), frame.size()) < 0) return;
+  // The port takes many buffers before the machine does, and what it has not
+  // taken is lost with the power: only the host's hanging up tells that all came.
+  pollfd p = {fd_, 0, 0};
+  while (poll(&p, 1, kHangUpMs) < 0 && errno == EINTR) {
+  }
 }
 
 }  // namespace vx::agent

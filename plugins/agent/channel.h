@@ -40,8 +40,8 @@ class Channel {
   // end is gone or broke the protocol.
   bool Receive(const std::function<void(int)>& on_signal);
 
-  // Writes a frame, and returns when the machine has taken it.
-  void SendAndWait(shim::FrameType type, const void* data, size_t size);
+  // Writes the last frame, and returns when the host has read all and hung up.
+  void SendLast(shim::FrameType type, const void* data, size_t size);
 
  private:
   bool ReadFully(void* data, size_t size);

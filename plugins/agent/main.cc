@@ -27,7 +27,7 @@ void RunGuest() {
   SetUpGuest(config.hostname);
   const shim::ExitFrame exit = Supervisor(channel).Run(config);
   SealRoot();
-  channel.SendAndWait(shim::FrameType::kExit, &exit, sizeof exit);
+  channel.SendLast(shim::FrameType::kExit, &exit, sizeof exit);
 }
 
 }  // namespace

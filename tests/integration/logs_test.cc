@@ -18,11 +18,9 @@ class LogsTest : public DaemonTest {
     Output output;
     v1::StreamLogsResponse response;
     while (stream.Read(&response)) {
-      if (response.has_exit()) {
-        output.exit = response.exit();
-      } else {
-        const bool err = response.entry().stream() == v1::LOG_STREAM_STDERR;
-        (err ? output.err : output.out) += response.entry().data();
+      if (response.has_exit()) output.exit = response.exit();
+      for (const v1::LogEntry& entry : response.entries()) {
+        (entry.stream() == v1::LOG_STREAM_STDERR ? output.err : output.out) += entry.data();
       }
     }
     output.status = stream.Finish();

@@ -73,8 +73,9 @@ int Logs(Context& context, const LogsFlags& flags) {
   LogWriter writer(flags.timestamps);
   v1::StreamLogsResponse response;
   while (logs->Read(&response)) {
-    if (!response.has_entry()) continue;
-    if (absl::Status status = writer.Write(response.entry()); !status.ok()) return Report(status);
+    for (const v1::LogEntry& entry : response.entries()) {
+      if (absl::Status status = writer.Write(entry); !status.ok()) return Report(status);
+    }
   }
   return Report(logs->Finish());
 }

@@ -151,16 +151,17 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
     writer->SendInitialMetadata();
     if (request->next_run() && !Await(&FakeVxd::started_)) return grpc::Status::CANCELLED;
     Script script = GetScript();
-    v1::StreamLogsResponse response;
     for (size_t i = 0; i < script.output.size(); ++i) {
       if (script.lost_after != 0 && i == script.lost_after) return LoseOnce();
       if (IsEarlier(script.output[i].time(), request->since())) continue;
-      *response.mutable_entry() = script.output[i];
+      v1::StreamLogsResponse response;
+      *response.add_entries() = script.output[i];
       writer->Write(response);
     }
     if (!request->follow() || script.no_exit) return grpc::Status::OK;
     v1::Exit exit = script.exit;
     if (script.until_killed) exit.set_code(128 + AwaitKill());
+    v1::StreamLogsResponse response;
     *response.mutable_exit() = exit;
     writer->Write(response);
     return grpc::Status::OK;
