@@ -50,10 +50,14 @@ void LogStream::Look(const v1::Event& event) {
   if (!event.has_workload() || event.workload().uid() != uid_) return;
   const v1::WorkloadStatus& status = event.workload().status();
   const bool deleted = event.type() == v1::EVENT_TYPE_WORKLOAD_DELETED;
-  const bool stopped = status.state() == v1::STATE_STOPPED || status.state() == v1::STATE_FAILED;
+  const bool failed = status.state() == v1::STATE_FAILED;
   const bool new_exit = status.has_exit() && !SameTime(earlier_, status.exit());
   // A failed start leaves a stopped workload without an exit: that is an end too.
-  if (!deleted && !(stopped && (new_exit || !status.message().empty()))) return;
+  // What is removed at its exit is over when it is gone.
+  const bool stopped = status.state() == v1::STATE_STOPPED &&
+                       !event.workload().spec().remove_on_exit() &&
+                       (new_exit || !status.message().empty());
+  if (!deleted && !failed && !stopped) return;
   {
     absl::MutexLock lock(&end_mutex_);
     if (end_.there) return;

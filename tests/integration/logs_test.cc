@@ -63,6 +63,7 @@ TEST_F(LogsTest, AFollowerAttachedBeforeTheStartMissesNothingOfARunThatIsRemoved
   EXPECT_EQ(output.out, "hi\n");
   ASSERT_TRUE(output.exit.has_value());
   EXPECT_EQ(output.exit->code(), 7);
+  EXPECT_EQ(GetStatus("once").error_code(), grpc::StatusCode::NOT_FOUND);
 }
 
 TEST_F(LogsTest, AFollowerOfAFailedStartLearnsTheCode) {
