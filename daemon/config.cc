@@ -1,5 +1,6 @@
 #include "daemon/config.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <sstream>
 
@@ -25,6 +26,8 @@ struct Key {
   const char* name;
   Type type;
   const char* fallback;
+  // The words that it may be, with commas between; null: any.
+  const char* words = nullptr;
 };
 
 constexpr Key kKeys[] = {
@@ -55,8 +58,8 @@ constexpr Key kKeys[] = {
     {"images.max_unpacked_bytes", Type::kInt, "42949672960"},
     {"drivers.dir", Type::kString, ""},
     {"drivers.enabled", Type::kList, "container,libvirt"},
-    {"log.level", Type::kString, "info"},
-    {"log.format", Type::kString, "text"},
+    {"log.level", Type::kString, "info", "debug,info,warn,error"},
+    {"log.format", Type::kString, "text", "text,journal"},
 };
 
 const Key* FindKey(const std::string& name) {
@@ -156,6 +159,13 @@ absl::Status Config::Set(const std::string& key, const std::string& value,
   if (!Fits(known->type, value)) {
     return BadConfig(where, absl::StrCat(key, " is \"", value, "\" and should be ",
                                          TypeWord(known->type)));
+  }
+  if (known->words != nullptr) {
+    const std::vector<std::string> words = absl::StrSplit(known->words, ',');
+    if (std::find(words.begin(), words.end(), value) == words.end()) {
+      return BadConfig(where, absl::StrCat(key, " is \"", value, "\""),
+                       absl::StrCat("it is one of ", absl::StrJoin(words, ", ")));
+    }
   }
   values_[key] = value;
   return absl::OkStatus();

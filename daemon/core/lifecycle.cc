@@ -249,7 +249,7 @@ absl::Status Workloads::DoKill(OperationRun& run, const std::string& uid, int si
   VX_RETURN_IF_ERROR(run.Phase("kill"));
   {
     absl::MutexLock lock(&mutex_);
-    sent_signals_[uid] = signal;
+    sent_signals_[uid] |= SignalBit(signal);
   }
   VX_RETURN_IF_ERROR(driver->Kill(uid, signal));
   // What SIGKILL ended is shown as ended when the operation is.

@@ -9,6 +9,9 @@
 namespace vx::core {
 namespace {
 
+// How long a workload that ended without vxd is kept for its followers.
+constexpr absl::Duration kComeBack = absl::Seconds(10);
+
 v1::Exit LostExit() {
   v1::Exit exit;
   exit.set_code(-1);
@@ -36,7 +39,8 @@ bool Workloads::EndedByUser(const std::string& uid, const v1::Exit& exit) {
   absl::MutexLock lock(&mutex_);
   auto it = sent_signals_.find(uid);
   if (it == sent_signals_.end()) return false;
-  return exit.signal() == it->second || exit.code() == 128 + it->second;
+  const int signal = exit.signal() != 0 ? exit.signal() : exit.code() - 128;
+  return signal > 0 && signal <= 64 && (it->second & SignalBit(signal)) != 0;
 }
 
 absl::Status Workloads::CloseRun(driver::Driver& driver, v1::Workload& workload,
@@ -59,7 +63,7 @@ absl::Status Workloads::CloseRun(driver::Driver& driver, v1::Workload& workload,
   return driver.Delete(workload.uid());
 }
 
-absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload) {
+absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload, Removal removal) {
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
   v1::WorkloadStatus* status = workload.mutable_status();
   switch (seen.presence) {
@@ -86,8 +90,24 @@ absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload) {
       // Ended, or gone without a trace.
       VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/false));
       VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
-      return workload.spec().remove_on_exit() ? Remove(driver, workload) : absl::OkStatus();
+      if (!workload.spec().remove_on_exit()) return absl::OkStatus();
+      if (removal == Removal::kAtOnce) return Remove(driver, workload);
+      RemoveLater(workload.uid());
+      return absl::OkStatus();
   }
+}
+
+void Workloads::RemoveLater(const std::string& uid) {
+  later_.RunAfter(kComeBack, [this, uid] {
+    operations_.Enqueue(uid, [this, uid] {
+      absl::StatusOr<v1::Workload> workload = Load(uid);
+      // A user may have started it again, or removed it.
+      if (!workload.ok() || IsActive(*workload)) return;
+      absl::StatusOr<driver::Driver*> driver = drivers_.Await(workload->kind());
+      absl::Status removed = driver.ok() ? Remove(**driver, *workload) : driver.status();
+      if (!removed.ok()) spdlog::error("workload={}: {}", workload->name(), removed.ToString());
+    });
+  });
 }
 
 }  // namespace vx::core

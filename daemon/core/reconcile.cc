@@ -72,8 +72,11 @@ absl::Status Workloads::ReconcileWorkload(driver::Driver& driver, const v1::Work
   }
   if (current.status().state() == v1::STATE_DELETING) return Remove(driver, current);
   const bool over = !IsActive(current) && current.status().has_exit();
-  if (over && current.spec().remove_on_exit()) return Remove(driver, current);
-  if (IsActive(current)) return Absorb(driver, current);
+  if (over && current.spec().remove_on_exit()) {
+    RemoveLater(current.uid());
+    return absl::OkStatus();
+  }
+  if (IsActive(current)) return Absorb(driver, current, Removal::kLater);
   // Nothing of a run should be there.
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(current.uid()));
   const bool clean =
@@ -94,7 +97,7 @@ absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workl
     case v1::OPERATION_TYPE_RESTART:
       return FinishStart(driver, workload);
     case v1::OPERATION_TYPE_STOP:
-      return FinishStop(driver, workload);
+      return FinishStop(driver, workload, operation);
     case v1::OPERATION_TYPE_DELETE:
       return Remove(driver, workload);
     default:
@@ -104,7 +107,7 @@ absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workl
 
 absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& workload) {
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
-  if (Runs(seen.presence)) return Absorb(driver, workload);
+  if (Runs(seen.presence)) return Absorb(driver, workload, Removal::kLater);
   if (seen.presence == driver::Presence::kExited) {
     VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/false));
     return Save(workload, store::Durability::kObservation);
@@ -116,8 +119,12 @@ absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& worklo
   return AbortedError("vxd stopped before the workload was started");
 }
 
-absl::Status Workloads::FinishStop(driver::Driver& driver, v1::Workload& workload) {
-  VX_RETURN_IF_ERROR(driver.Stop(workload.uid(), absl::ZeroDuration()));
+// With what is left of the workload's own grace.
+absl::Status Workloads::FinishStop(driver::Driver& driver, v1::Workload& workload,
+                                   const v1::Operation& operation) {
+  const absl::Duration waited = absl::Now() - FromProto(operation.create_time());
+  const absl::Duration grace = FromProto(workload.spec().stop_grace()) - waited;
+  VX_RETURN_IF_ERROR(driver.Stop(workload.uid(), std::max(grace, absl::ZeroDuration())));
   if (!IsActive(workload)) return absl::OkStatus();
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
   VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/true));

@@ -1,5 +1,7 @@
 #include "daemon/core/validation.h"
 
+#include <sys/sysinfo.h>
+
 #include <algorithm>
 #include <cctype>
 #include <thread>
@@ -85,6 +87,12 @@ void CheckProcess(const v1::WorkloadSpec& spec, Violations& out) {
   }
 }
 
+int64_t HostMemory() {
+  struct sysinfo info {};
+  sysinfo(&info);
+  return static_cast<int64_t>(info.totalram) * info.mem_unit;
+}
+
 // What the protos have room for and no issue has brought yet: refused, never
 // ignored.
 void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
@@ -114,6 +122,11 @@ Violations ValidateResources(const v1::Resources& resources) {
   if (resources.has_memory_bytes() && resources.memory_bytes() <= 0) {
     out.push_back({"spec.resources.memory_bytes",
                    absl::StrCat(resources.memory_bytes(), " is not above 0: give e.g. 256M")});
+  }
+  if (resources.memory_bytes() > HostMemory()) {
+    out.push_back({"spec.resources.memory_bytes",
+                   absl::StrCat(resources.memory_bytes() >> 20, " MiB is more than the ",
+                                HostMemory() >> 20, " MiB of this host")});
   }
   if (resources.has_disk_bytes() && resources.disk_bytes() <= 0) {
     out.push_back({"spec.resources.disk_bytes",

@@ -18,6 +18,7 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "daemon/base/delayed_work.h"
 #include "daemon/core/driver_set.h"
 #include "daemon/core/event_hub.h"
 #include "daemon/core/operations.h"
@@ -101,8 +102,14 @@ class Workloads {
   absl::Status Remove(driver::Driver& driver, v1::Workload workload);
 
   // --- observe.cc ---
+  // When a workload that ended is removed, if it is to be: at once, or when those
+  // who followed it before a restart of the daemon had time to come back for the
+  // end of its log.
+  enum class Removal { kAtOnce, kLater };
   // Brings the workload's record in line with what the driver sees.
-  absl::Status Absorb(driver::Driver& driver, v1::Workload workload);
+  absl::Status Absorb(driver::Driver& driver, v1::Workload workload,
+                      Removal removal = Removal::kAtOnce);
+  void RemoveLater(const std::string& uid);
   // Puts how the run ended into the status and removes the run.
   absl::Status CloseRun(driver::Driver& driver, v1::Workload& workload,
                         const driver::Observation& observation, bool by_user);
@@ -114,7 +121,8 @@ class Workloads {
   absl::Status FinishOrUndo(driver::Driver& driver, v1::Workload& workload,
                             const v1::Operation& operation);
   absl::Status FinishStart(driver::Driver& driver, v1::Workload& workload);
-  absl::Status FinishStop(driver::Driver& driver, v1::Workload& workload);
+  absl::Status FinishStop(driver::Driver& driver, v1::Workload& workload,
+                          const v1::Operation& operation);
   void SweepOrphans(driver::Driver& driver);
 
   // --- workloads.cc ---
@@ -133,14 +141,18 @@ class Workloads {
   // Set before the threads that read it begin.
   std::vector<v1::Operation> interrupted_;
 
+  DelayedWork later_;
   absl::Mutex mutex_;
-  // The last signal that a user sent to what still runs: an end by it is the
-  // user's.
-  absl::flat_hash_map<std::string, int> sent_signals_ ABSL_GUARDED_BY(mutex_);
+  // The signals that users sent to what still runs, a bit each: an end by one of
+  // them is the user's.
+  absl::flat_hash_map<std::string, uint64_t> sent_signals_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Adds `workload` and the event that tells of it to a transaction.
 absl::Status PutWithEvent(store::Transaction& tx, v1::EventType type, const v1::Workload& workload);
+
+// The bit of a signal's number, 1 to 64.
+constexpr uint64_t SignalBit(int signal) { return uint64_t{1} << (signal - 1); }
 
 // Whether a run exists.
 bool IsActive(const v1::Workload& workload);

@@ -43,15 +43,18 @@ bool Answers(const sockaddr_un& address) {
   return connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
 }
 
-void GiveToGroup(const std::string& path, const std::string& group) {
-  if (group.empty()) return;
+// False: it stays its owner's alone.
+bool GiveToGroup(const std::string& path, const std::string& group) {
+  if (group.empty()) return false;
   const struct group* entry = getgrnam(group.c_str());
   if (entry == nullptr) {
     spdlog::warn("there is no group {}: only root can use {} (groupadd --system {})", group, path,
                  group);
-  } else if (chown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) < 0) {
-    spdlog::warn("{} can't be given to group {}: {}", path, group, strerror(errno));
+    return false;
   }
+  if (chown(path.c_str(), static_cast<uid_t>(-1), entry->gr_gid) == 0) return true;
+  spdlog::warn("{} can't be given to group {}: {}", path, group, strerror(errno));
+  return false;
 }
 
 int HighestNumber() {
@@ -79,8 +82,8 @@ absl::StatusOr<UniqueFd> BindSocket(const std::string& path, const std::string& 
   const int bound = bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
   umask(old_mask);
   if (bound < 0) return ErrnoError(errno, absl::StrCat("bind ", path));
-  GiveToGroup(path, group);
-  if (chmod(path.c_str(), 0660) < 0) return ErrnoError(errno, absl::StrCat("chmod ", path));
+  const mode_t mode = GiveToGroup(path, group) ? 0660 : 0600;
+  if (chmod(path.c_str(), mode) < 0) return ErrnoError(errno, absl::StrCat("chmod ", path));
   if (listen(fd.get(), SOMAXCONN) < 0) return ErrnoError(errno, absl::StrCat("listen ", path));
   return fd;
 }

@@ -14,7 +14,7 @@
 namespace vx::service {
 
 // Makes the listening socket at `path`: mode 0660, owned by the caller's user and
-// by `group` where that group exists. A socket left by a dead daemon is replaced;
+// by `group`; 0600 where there is no such group. A socket left by a dead daemon is replaced;
 // FAILED_PRECONDITION (SOCKET_IN_USE) when one answers there.
 absl::StatusOr<UniqueFd> BindSocket(const std::string& path, const std::string& group);
 

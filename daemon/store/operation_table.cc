@@ -88,13 +88,15 @@ absl::Status Transaction::PutOperation(const v1::Operation& operation) {
   VX_ASSIGN_OR_RETURN(
       Statement s,
       db().Prepare("INSERT INTO operations (id, workload_uid, state, body) VALUES (?1, ?2, ?3, ?4) "
-                   "ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body"));
-  VX_RETURN_IF_ERROR(s.Bind(1, operation.id())
-                         .Bind(2, operation.workload_uid())
-                         .Bind(3, int64_t{operation.state()})
-                         .BindBlob(4, operation.SerializeAsString())
-                         .Run());
-  const int64_t seq = db().LastInsertRowid();
+                   "ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body "
+                   "RETURNING seq"));
+  s.Bind(1, operation.id())
+      .Bind(2, operation.workload_uid())
+      .Bind(3, int64_t{operation.state()})
+      .BindBlob(4, operation.SerializeAsString());
+  VX_ASSIGN_OR_RETURN(bool row, s.Step());
+  const int64_t seq = row ? s.Int(0) : 0;
+  VX_RETURN_IF_ERROR(s.Run());
   if (seq % kPruneEvery != 0) return absl::OkStatus();
   VX_ASSIGN_OR_RETURN(Statement prune,
                       db().Prepare("DELETE FROM operations WHERE seq <= ?1 AND state NOT IN (?2, ?3)"));

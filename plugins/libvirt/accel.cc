@@ -23,7 +23,14 @@ Accel RunProbe(const std::string& program) {
 
 absl::StatusOr<Accel> ChooseAccel(const std::string& setting, const std::string& probe_program) {
   if (setting == "auto") return RunProbe(probe_program);
-  if (setting == "kvm") return Accel{true, ""};
+  if (setting == "kvm") {
+    // A guest that is started in a KVM that does not work hangs or dies.
+    Accel found = RunProbe(probe_program);
+    if (found.kvm) return found;
+    return Error(absl::StatusCode::kFailedPrecondition, "NO_KVM",
+                 absl::StrCat("vm.accel is kvm and KVM can't be used: ", found.finding),
+                 "set vm.accel to auto or tcg");
+  }
   if (setting == "tcg") return Accel{false, ""};
   return Error(absl::StatusCode::kInvalidArgument, "BAD_ACCEL",
                absl::StrCat("vm.accel is \"", setting, "\""), "use auto, kvm or tcg");

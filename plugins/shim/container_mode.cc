@@ -108,8 +108,15 @@ bool ContainerMode::FinishCreate(pid_t runtime, int error_fd) {
   const long n = Read(error_fd, g_buffer, kBufferSize);
   close(error_fd);
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) {
-    if (n > 0) return Report(g_buffer, static_cast<size_t>(n));
-    return Report("the runtime failed without a word");
+    if (n > 0) {
+      Report(g_buffer, static_cast<size_t>(n));
+    } else {
+      Report("the runtime failed without a word");
+    }
+    // What the runtime left behind is ours; the driver ends its cgroup.
+    while (waitpid(-1, &status, 0) > 0 || errno == EINTR) {
+    }
+    return false;
   }
   init_ = ReadNumber(kInitPid);
   if (init_ <= 0) return Report("the runtime left no init.pid");

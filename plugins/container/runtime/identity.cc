@@ -21,6 +21,8 @@
 namespace vx::container {
 namespace {
 
+constexpr uint32_t kMappedIds = 65536;
+
 constexpr size_t kMaxDatabase = 1 << 20;
 constexpr int kLastCapability = 63;
 
@@ -107,6 +109,17 @@ absl::Status SetCapabilities(const Capabilities& wanted) {
   return absl::OkStatus();
 }
 
+// Ids beyond the container's range stand for nobody, and the highest, (uid_t)-1,
+// would leave root as it is.
+absl::Status CheckMapped(const Identity& identity, const std::string& user) {
+  bool mapped = identity.uid < kMappedIds && identity.gid < kMappedIds;
+  for (gid_t group : identity.groups) mapped = mapped && group < kMappedIds;
+  if (mapped) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, "NO_USER",
+               absl::StrCat("user \"", user, "\" has an id that a container does not have"),
+               "its ids are 0 to 65535");
+}
+
 }  // namespace
 
 absl::StatusOr<Identity> ParseIdentity(const std::string& user, absl::string_view passwd,
@@ -126,6 +139,7 @@ absl::StatusOr<Identity> ParseIdentity(const std::string& user, absl::string_vie
   } else if (known) {
     identity.groups = GroupsOf(entry[0], group);
   }
+  VX_RETURN_IF_ERROR(CheckMapped(identity, user));
   return identity;
 }
 

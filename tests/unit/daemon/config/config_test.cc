@@ -100,6 +100,11 @@ TEST_F(ConfigTest, ABadAssignmentIsNamed) {
   EXPECT_THAT(std::string(config_.Set("vm.speed=9").message()), testing::HasSubstr("vm.speed"));
 }
 
+TEST_F(ConfigTest, AWordThatAKeyCannotBeIsRefused) {
+  EXPECT_THAT(ErrorHint(config_.Set("log.level=loud")), testing::HasSubstr("debug, info"));
+  EXPECT_EQ(config_.Get("log.level"), "info");
+}
+
 TEST_F(ConfigTest, TheAnnotatedFileIsAccepted) {
   absl::Status status = config_.ReadFiles(ANNOTATED_CONFIG, true);
   EXPECT_TRUE(status.ok()) << status;

@@ -56,6 +56,14 @@ TEST(ValidationTest, CpusAreAboveZeroFiniteAndThere) {
   EXPECT_TRUE(ValidateResources(half).empty());
 }
 
+TEST(ValidationTest, MemoryIsAboveZeroAndNotMoreThanTheHosts) {
+  for (int64_t bad : {int64_t{0}, int64_t{-1}, int64_t{1} << 60}) {
+    v1::Resources resources;
+    resources.set_memory_bytes(bad);
+    ASSERT_EQ(ValidateResources(resources).size(), 1u) << bad;
+  }
+}
+
 TEST(ValidationTest, VariablesHaveNamesWithoutEqualsOrNul) {
   v1::Workload workload = Good();
   (*workload.mutable_spec()->mutable_env())[""] = "x";

@@ -1,6 +1,7 @@
 #include "daemon/service/listener.h"
 
 #include <gtest/gtest.h>
+#include <grp.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -38,12 +39,20 @@ class ListenerTest : public testing::Test {
   std::string dir_, path_;
 };
 
-TEST_F(ListenerTest, TheSocketIsForItsGroupAlone) {
-  auto socket = BindSocket(path_, "");
-  ASSERT_TRUE(socket.ok()) << socket.status();
+TEST_F(ListenerTest, TheSocketIsForItsGroupAloneOrForItsOwner) {
   struct stat st;
-  ASSERT_EQ(stat(path_.c_str(), &st), 0);
-  EXPECT_EQ(st.st_mode & 07777, 0660u);
+  {
+    auto socket = BindSocket(path_, getgrgid(getegid())->gr_name);
+    ASSERT_TRUE(socket.ok()) << socket.status();
+    ASSERT_EQ(stat(path_.c_str(), &st), 0);
+    EXPECT_EQ(st.st_mode & 07777, 0660u);
+  }
+  for (const char* none : {"", "no-such-group"}) {
+    auto socket = BindSocket(path_, none);
+    ASSERT_TRUE(socket.ok()) << socket.status();
+    ASSERT_EQ(stat(path_.c_str(), &st), 0);
+    EXPECT_EQ(st.st_mode & 07777, 0600u);
+  }
 }
 
 TEST_F(ListenerTest, ADeadDaemonsSocketIsReplacedALiveOnesIsNot) {

@@ -188,6 +188,30 @@ TEST_F(StoreTest, OldOperationsArePrunedWithTheirRequestsButNotOpenOnes) {
   EXPECT_TRUE((*view.FindRequest("r" + std::to_string(kOperationsKept))).has_value());
 }
 
+TEST_F(StoreTest, HowManyEventsThereAreDoesNotMatterToOperations) {
+  auto put = [](Transaction& tx, v1::OperationState state) {
+    v1::Operation operation;
+    operation.set_id(std::string(32, 'a'));
+    operation.set_state(state);
+    return tx.PutOperation(operation);
+  };
+  ASSERT_TRUE(Apply([&](Transaction& tx) { return put(tx, v1::OPERATION_STATE_PENDING); }).ok());
+  ASSERT_TRUE(Apply([](Transaction& tx) {
+                absl::Status status;
+                for (int i = 0; status.ok() && i < 2 * kOperationsKept; ++i) {
+                  status = tx.AppendEvent(EventOf(Workload("a", kUidA)));
+                }
+                return status;
+              }).ok());
+  for (int i = 0; i < 64; ++i) {
+    ASSERT_TRUE(Apply([&](Transaction& tx) {
+                  absl::Status status = tx.AppendEvent(EventOf(Workload("a", kUidA)));
+                  return status.ok() ? put(tx, v1::OPERATION_STATE_DONE) : status;
+                }).ok());
+    ASSERT_TRUE(store_->Read().FindOperation(std::string(32, 'a')).ok()) << i;
+  }
+}
+
 TEST_F(StoreTest, ADatabaseOfALaterBuildIsRefusedAndLeftAsItIs) {
   store_.reset();
   {
