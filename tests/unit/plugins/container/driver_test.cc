@@ -119,6 +119,12 @@ class ContainerDriverTest : public testing::Test {
     return last_.exit.value_or(v1::Exit());
   }
 
+  // The next WaitForEnd is for another run.
+  void ForgetEnd() {
+    absl::MutexLock lock(&mutex_);
+    last_ = {};
+  }
+
   std::string Run(const v1::Workload& workload) {
     Launch(workload);
     EXPECT_EQ(WaitForEnd(workload.uid()).code(), 0);
@@ -262,6 +268,7 @@ TEST_F(ContainerDriverTest, ARemoveOnExitRootCanRunTwice) {
   workload.mutable_spec()->set_remove_on_exit(true);
   EXPECT_EQ(Run(workload), "run\n");
   ASSERT_TRUE(driver_->Delete(workload.uid()).ok());
+  ForgetEnd();
   ASSERT_TRUE(driver_->Create(workload).ok());
   ASSERT_TRUE(driver_->Start(workload.uid()).ok());
   WaitForEnd(workload.uid());
