@@ -64,7 +64,6 @@ constexpr Key kKeys[] = {
 
 const Key* FindKey(const std::string& name) {
   for (const Key& key : kKeys) {
-    // The fake driver's keys, for tests, are its own.
     if (name == key.name) return &key;
   }
   return nullptr;

@@ -2,7 +2,6 @@
 // turn, so nothing else changes it meanwhile.
 #include <spdlog/spdlog.h>
 
-#include <cmath>
 #include <utility>
 
 #include "absl/strings/str_cat.h"

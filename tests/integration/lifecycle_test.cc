@@ -20,7 +20,7 @@ class LifecycleTest : public DaemonTest {
     return status.ok() ? Wait(response.operation()) : v1::Operation();
   }
 
-  grpc::Status Delete(const std::string& name, bool force, v1::Operation* ended = nullptr) {
+  grpc::Status Delete(const std::string& name, bool force) {
     grpc::ClientContext context;
     v1::DeleteWorkloadRequest request;
     v1::DeleteWorkloadResponse response;

@@ -9,7 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/base/file.h"
 #include "plugins/container/cgroup_files.h"
-#include "tests/unit/plugins/container/temp_dir.h"
+#include "tests/unit/daemon/base/temp_dir.h"
 
 namespace vx::container {
 namespace {

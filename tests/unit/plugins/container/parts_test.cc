@@ -15,7 +15,7 @@
 #include "plugins/container/runtime/config.h"
 #include "plugins/container/trash.h"
 #include "plugins/container/watcher.h"
-#include "tests/unit/plugins/container/temp_dir.h"
+#include "tests/unit/daemon/base/temp_dir.h"
 
 namespace vx::container {
 namespace {

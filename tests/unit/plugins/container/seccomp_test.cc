@@ -14,7 +14,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "plugins/container/seccomp_profile.h"
-#include "tests/unit/plugins/container/temp_dir.h"
+#include "tests/unit/daemon/base/temp_dir.h"
 
 namespace vx::container {
 namespace {

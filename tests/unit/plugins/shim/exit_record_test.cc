@@ -3,7 +3,7 @@
 
 #include "daemon/base/error.h"
 #include "plugins/shim/client.h"
-#include "tests/unit/plugins/shim/temp_dir.h"
+#include "tests/unit/daemon/base/temp_dir.h"
 
 namespace vx::shim {
 namespace {
@@ -11,7 +11,7 @@ namespace {
 class ExitRecordTest : public testing::Test {
  protected:
   absl::StatusOr<std::optional<ExitRecord>> Read(const std::string& text) {
-    EXPECT_TRUE(WriteFileAtomic(dir_.File("exit"), text, 0600).ok());
+    EXPECT_TRUE(WriteFileAtomic((dir_ / "exit"), text, 0600).ok());
     return ReadExitRecord(dir_.path());
   }
 

@@ -10,7 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "plugins/shim/client.h"
-#include "tests/unit/plugins/shim/temp_dir.h"
+#include "tests/unit/daemon/base/temp_dir.h"
 
 namespace vx::shim {
 namespace {
@@ -57,7 +57,7 @@ class LogReaderTest : public testing::Test {
   }
 
   TempDir dir_;
-  const std::string log_ = dir_.File("log");
+  const std::string log_ = (dir_ / "log");
 };
 
 TEST(ParseLogLine, TakesTimeStreamAndContentApart) {
@@ -172,7 +172,7 @@ TEST_F(LogReaderTest, GoesOnAfterTheFileIsRemoved) {
 }
 
 TEST_F(LogReaderTest, AMissingLogIsNotFound) {
-  EXPECT_TRUE(absl::IsNotFound(OpenLog(dir_.File("none"), {}).status()));
+  EXPECT_TRUE(absl::IsNotFound(OpenLog((dir_ / "none"), {}).status()));
 }
 
 }  // namespace

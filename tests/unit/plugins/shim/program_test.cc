@@ -15,7 +15,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/pidfd.h"
 #include "plugins/shim/client.h"
-#include "tests/unit/plugins/shim/temp_dir.h"
+#include "tests/unit/daemon/base/temp_dir.h"
 
 namespace vx::shim {
 namespace {
@@ -33,7 +33,7 @@ class ProgramTest : public testing::Test {
   }
 
   LaunchOptions Options() {
-    return {.program = VX_SHIM, .dir = dir_.path(), .log = dir_.File("log"), .runtime = {}};
+    return {.program = VX_SHIM, .dir = dir_.path(), .log = (dir_ / "log"), .runtime = {}};
   }
 
   absl::Status Launch(const LaunchOptions& options) {
@@ -51,7 +51,7 @@ class ProgramTest : public testing::Test {
 
   std::string Output(int stream) {
     std::string output;
-    auto reader = OpenLog(dir_.File("log"), {});
+    auto reader = OpenLog((dir_ / "log"), {});
     driver::LogEntry entry;
     while (reader.ok() && *(*reader)->Next(entry)) {
       if (entry.stream == stream) output += entry.data;
@@ -74,7 +74,7 @@ class ContainerShim : public ProgramTest {
   }
 
   absl::Status LaunchScript(const std::string& text) {
-    const std::string script = dir_.File("runtime");
+    const std::string script = (dir_ / "runtime");
     EXPECT_TRUE(WriteFileAtomic(script, absl::StrCat("#!/bin/sh\n", text), 0700).ok());
     LaunchOptions options = Options();
     options.runtime = {script};
@@ -106,7 +106,7 @@ TEST_F(ContainerShim, KeepsTheLogOfEarlierRuns) {
   ASSERT_TRUE(LaunchWith("exec 4>&-; echo first").ok());
   ASSERT_TRUE(client_->Start("sh", kPatience).ok());
   WaitRecord();
-  for (const char* name : {"start", "exit", "init.pid"}) unlink(dir_.File(name).c_str());
+  for (const char* name : {"start", "exit", "init.pid"}) unlink((dir_ / name).c_str());
   ASSERT_TRUE(LaunchWith("exec 4>&-; echo second").ok());
   ASSERT_TRUE(client_->Start("sh", kPatience).ok());
   WaitRecord();
@@ -146,7 +146,7 @@ TEST_F(ContainerShim, TheRuntimesComplaintIsTheError) {
 
 TEST_F(ContainerShim, AMissingRuntimeIsAnError) {
   LaunchOptions options = Options();
-  options.runtime = {dir_.File("none")};
+  options.runtime = {(dir_ / "none")};
   EXPECT_THAT(std::string(Launch(options).message()), HasSubstr("can't run"));
 }
 
@@ -180,7 +180,7 @@ TEST_F(ContainerShim, AnInitThatWasKilledBeforeItsStartCantBeStarted) {
 TEST_F(ContainerShim, HasAtMost64KiBOfItsOwn) {
   ASSERT_TRUE(LaunchWith("exec 4>&-; seq 1 20000; exec sleep 1000").ok());
   ASSERT_TRUE(client_->Start("sleep", kPatience).ok());
-  auto reader = OpenLog(dir_.File("log"), {});
+  auto reader = OpenLog((dir_ / "log"), {});
   ASSERT_TRUE(reader.ok());
   driver::LogEntry entry;
   const absl::Time deadline = absl::Now() + kPatience;
@@ -199,7 +199,7 @@ TEST_F(ContainerShim, HasAtMost64KiBOfItsOwn) {
 class MachineShim : public ProgramTest {
  protected:
   void SetUp() override {
-    ASSERT_TRUE(WriteFileAtomic(dir_.File("config"), std::string(300000, 'c'), 0600).ok());
+    ASSERT_TRUE(WriteFileAtomic((dir_ / "config"), std::string(300000, 'c'), 0600).ok());
     ASSERT_TRUE(Launch(Options()).ok());
   }
 
@@ -207,7 +207,7 @@ class MachineShim : public ProgramTest {
     UniqueFd fd(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    dir_.File(name).copy(address.sun_path, sizeof address.sun_path - 1);
+    (dir_ / name).copy(address.sun_path, sizeof address.sun_path - 1);
     EXPECT_EQ(connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
     return fd;
   }
@@ -338,13 +338,13 @@ TEST_F(MachineShim, TheConsoleIsKept) {
   console.reset();
   EXPECT_TRUE(client_->MachineGone(false).ok());
   WaitRecord();
-  EXPECT_EQ(*ReadFile(dir_.File("console.log")), "boot\n");
+  EXPECT_EQ(*ReadFile((dir_ / "console.log")), "boot\n");
 }
 
 TEST_F(MachineShim, ItsSocketsAreForItsOwnUserOnly) {
   for (const char* name : {"control", "output", "console"}) {
     struct stat st{};
-    ASSERT_EQ(stat(dir_.File(name).c_str(), &st), 0) << name;
+    ASSERT_EQ(stat((dir_ / name).c_str(), &st), 0) << name;
     EXPECT_EQ(st.st_mode & 0777, 0600u) << name;
   }
 }

@@ -8,7 +8,7 @@
 #include "plugins/shim/console_log.h"
 #include "plugins/shim/log_reader.h"
 #include "plugins/shim/log_writer.h"
-#include "tests/unit/plugins/shim/temp_dir.h"
+#include "tests/unit/daemon/base/temp_dir.h"
 
 namespace vx::shim {
 namespace {
@@ -40,7 +40,7 @@ class LogWriterTest : public testing::Test {
   }
 
   TempDir dir_;
-  const std::string log_ = dir_.File("log");
+  const std::string log_ = (dir_ / "log");
   LogWriter writer_;
   bool open_ = false;
 };
@@ -98,7 +98,7 @@ TEST_F(LogWriterTest, ALogThatWasTornGoesOnOnALineOfItsOwn) {
 TEST(ConsoleLog, KeepsTheEndAndNeverGrowsPastItsBound) {
   TempDir dir;
   ConsoleLog log;
-  const std::string path = dir.File("console.log");
+  const std::string path = (dir / "console.log");
   ASSERT_TRUE(log.Open(path.c_str()));
   std::string all;
   for (int i = 0; i < 3000; ++i) {
