@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
-#include "client/cli/changes.h"
 #include "client/cli/errors.h"
+#include "client/cli/render/progress.h"
 #include "client/cli/render/terminal.h"
 #include "client/cli/run_output.h"
 #include "client/cli/signal_watcher.h"
@@ -22,13 +22,16 @@
 namespace vx::cli {
 namespace {
 
-// Starts the workload beside the thread that reads its output, and cuts the
-// reading short when the start fails.
-class Starter {
+// Follows the making and the start beside the thread that reads the output, and
+// cuts the reading short when they fail.
+class Start {
  public:
-  Starter(client::Connection* connection, const std::string& uid, RunOutput* output)
-      : thread_([=, this] { Run(connection, uid, output); }) {}
-  ~Starter() { thread_.join(); }
+  Start(client::Connection* connection, v1::Operation operation, RunOutput* output,
+        ProgressMode mode)
+      : progress_(mode), thread_([=, this, operation = std::move(operation)] {
+          Follow(connection, operation, output);
+        }) {}
+  ~Start() { thread_.join(); }
 
   // Waits for the end of the start.
   const absl::Status& Result() {
@@ -36,33 +39,45 @@ class Starter {
     return result_;
   }
 
+  // The workload says something: what is drawn goes, and stays away.
+  void MakeRoom() {
+    absl::MutexLock lock(&mutex_);
+    room_made_ = true;
+    progress_.Clear();
+  }
+
  private:
-  void Run(client::Connection* connection, const std::string& uid, RunOutput* output) {
-    result_ = Start(connection, uid);
+  void Follow(client::Connection* connection, const v1::Operation& operation, RunOutput* output) {
+    client::Follow follow;
+    if (progress_.wanted()) follow.progress = [this](const v1::Operation& now) { Draw(now); };
+    absl::StatusOr<v1::Operation> ended = client::FollowOperation(*connection, operation, follow);
+    MakeRoom();
+    result_ = ended.ok() ? client::OperationError(*ended) : ended.status();
     if (!result_.ok()) output->Cancel();
     done_.Notify();
   }
 
-  static absl::Status Start(client::Connection* connection, const std::string& uid) {
-    v1::StartWorkloadRequest request;
-    request.set_name(uid);
-    VX_ASSIGN_OR_RETURN(auto response, connection->StartWorkload(request));
-    VX_ASSIGN_OR_RETURN(v1::Operation ended,
-                        client::FollowOperation(*connection, response.operation()));
-    return client::OperationError(ended);
+  void Draw(const v1::Operation& operation) {
+    absl::MutexLock lock(&mutex_);
+    if (!room_made_) progress_.Update(operation);
   }
 
+  absl::Mutex mutex_;
+  Progress progress_ ABSL_GUARDED_BY(mutex_);
+  bool room_made_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Notification done_;
   absl::Status result_;
   std::thread thread_;
 };
 
-// What Ctrl-C does: the first is sent to the workload, the second leaves.
+// What Ctrl-C does: the first is sent to the workload, or cancels its making; the
+// second leaves.
 class Forwarder {
  public:
-  Forwarder(client::Connection* connection, v1::Workload workload)
+  Forwarder(client::Connection* connection, const v1::CreateWorkloadResponse& created)
       : connection_(connection),
-        workload_(std::move(workload)),
+        workload_(created.workload()),
+        operation_(created.operation().id()),
         watcher_([this](int signal) { OnSignal(signal); }) {}
 
  private:
@@ -71,13 +86,23 @@ class Forwarder {
     v1::KillWorkloadRequest request;
     request.set_name(workload_.uid());
     request.set_signal(SignalName(signal));
-    if (absl::Status status = connection_->KillWorkload(request).status(); !status.ok()) {
+    absl::Status status = connection_->KillWorkload(request).status();
+    if (ErrorReason(status) == "NOT_RUNNING") return Cancel();
+    if (!status.ok()) {
       Report(status);
     } else if (ErrorsOnTerminal()) {
       WriteAll(STDERR_FILENO, absl::StrCat("\nvxctl: sent ", SignalName(signal), " to ",
                                            workload_.name(), "; once more leaves it running\n"))
           .IgnoreError();
     }
+  }
+
+  // That it has ended meanwhile is no news: its end is on the way.
+  void Cancel() {
+    v1::CancelOperationRequest request;
+    request.set_id(operation_);
+    absl::Status status = connection_->CancelOperation(request).status();
+    if (!status.ok() && ErrorReason(status) != "OPERATION_ENDED") Report(status);
   }
 
   [[noreturn]] void Leave(int signal) {
@@ -90,6 +115,7 @@ class Forwarder {
 
   client::Connection* const connection_;
   const v1::Workload workload_;
+  const std::string operation_;
   bool seen_ = false;
   SignalWatcher watcher_;
 };
@@ -118,10 +144,10 @@ int ExitCode(const v1::Exit& exit) {
 }
 
 // The end of a run whose exit came.
-int Ended(const v1::Workload& workload, const v1::Exit& exit, Starter& starter) {
+int Ended(const v1::Workload& workload, const v1::Exit& exit, Start& start) {
   // A command that could not be started looks like one that exits 126 or 127.
-  if ((exit.code() == 126 || exit.code() == 127) && !starter.Result().ok()) {
-    Report(starter.Result());
+  if ((exit.code() == 126 || exit.code() == 127) && !start.Result().ok()) {
+    Report(start.Result());
   } else {
     Explain(workload, exit);
   }
@@ -129,28 +155,20 @@ int Ended(const v1::Workload& workload, const v1::Exit& exit, Starter& starter) 
 }
 
 // The end of a run without one.
-int Broken(const absl::Status& error, Starter& starter) {
-  if (starter.Result().ok()) return Report(error);
-  Report(starter.Result());
-  return StartExitStatus(starter.Result());
+int Broken(const absl::Status& error, Start& start) {
+  if (start.Result().ok()) return Report(error);
+  Report(start.Result());
+  return StartExitStatus(start.Result());
 }
 
-absl::StatusOr<v1::Workload> Create(Context& context, client::Connection& connection,
-                                    const v1::Workload& workload) {
-  v1::CreateWorkloadRequest request;
-  *request.mutable_workload() = workload;
-  VX_ASSIGN_OR_RETURN(v1::CreateWorkloadResponse response, connection.CreateWorkload(request));
-  VX_RETURN_IF_ERROR(Await(context, response.operation()));
-  return std::move(*response.mutable_workload());
-}
-
-int RunCreated(client::Connection& connection, const v1::Workload& workload) {
+int Follow(client::Connection& connection, const v1::CreateWorkloadResponse& created,
+           ProgressMode mode) {
+  const v1::Workload& workload = created.workload();
   RunOutput output(&connection, workload.uid());
-  output.Attach();
-  Forwarder forwarder(&connection, workload);
-  Starter starter(&connection, workload.uid(), &output);
-  absl::StatusOr<v1::Exit> exit = output.Copy();
-  return exit.ok() ? Ended(workload, *exit, starter) : Broken(exit.status(), starter);
+  Start start(&connection, created.operation(), &output, mode);
+  Forwarder forwarder(&connection, created);
+  absl::StatusOr<v1::Exit> exit = output.Copy([&start] { start.MakeRoom(); });
+  return exit.ok() ? Ended(workload, *exit, start) : Broken(exit.status(), start);
 }
 
 }  // namespace
@@ -163,11 +181,16 @@ int StartExitStatus(const absl::Status& status) {
 }
 
 int RunForeground(Context& context, const v1::Workload& workload) {
+  absl::StatusOr<ProgressMode> mode = ParseProgress(context.flags().progress);
+  if (!mode.ok()) return Report(mode.status());
   auto connection = context.Connect();
   if (!connection.ok()) return Report(connection.status());
-  absl::StatusOr<v1::Workload> created = Create(context, **connection, workload);
-  if (!created.ok()) return Report(created.status());
-  return RunCreated(**connection, *created);
+  v1::CreateWorkloadRequest request;
+  *request.mutable_workload() = workload;
+  request.set_start(true);
+  request.set_follow(true);
+  auto created = (*connection)->CreateWorkload(request);
+  return created.ok() ? Follow(**connection, *created, *mode) : Report(created.status());
 }
 
 }  // namespace vx::cli

@@ -6,11 +6,13 @@
 
 namespace vx::cli {
 
-// Makes the workload, attaches to its output, starts it, and passes on what it
-// writes, byte for byte, until it ends. Returns its exit status; after an error,
-// which is reported, 1, or 127 and 126 where the command could not be started.
+// Makes and starts the workload with one call, so that nothing half-made stays when
+// this process is killed, and passes on what it writes, byte for byte, until it
+// ends. Returns its exit status; after an error, which is reported, 1, or 127 and 126
+// where the command could not be started.
 //
-// SIGINT and SIGTERM are sent on to the workload; a second one leaves it running.
+// SIGINT and SIGTERM are sent on to the workload, or cancel its making; a second one
+// leaves it running.
 int RunForeground(Context& context, const v1::Workload& workload);
 
 // 127 or 126 where a start failed for the command's sake, else as ExitStatus.

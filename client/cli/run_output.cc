@@ -34,25 +34,28 @@ absl::Status NoExit() {
 RunOutput::RunOutput(client::Connection* connection, std::string uid)
     : connection_(connection), uid_(std::move(uid)) {}
 
-void RunOutput::Attach() {
+void RunOutput::Open() {
   v1::StreamLogsRequest request;
   request.set_name(uid_);
   request.set_follow(true);
-  request.set_next_run(true);
-  Open(request);
-}
-
-void RunOutput::Open(const v1::StreamLogsRequest& request) {
+  if (last_.seconds() != 0) *request.mutable_since() = last_;
   std::shared_ptr<Logs> logs = connection_->StreamLogs(request);
-  {
-    absl::MutexLock lock(&mutex_);
-    logs_ = logs;
-    if (cancelled_) logs->Cancel();
-  }
-  logs->WaitForStart();
+  absl::MutexLock lock(&mutex_);
+  logs_ = logs;
+  if (cancelled_) logs->Cancel();
 }
 
-absl::StatusOr<v1::Exit> RunOutput::Copy() {
+absl::StatusOr<v1::Exit> RunOutput::Copy(const std::function<void()>& begins) {
+  Open();
+  while (true) {
+    absl::StatusOr<v1::Exit> exit = CopyStream(begins);
+    const bool lost = ErrorReason(exit.status()) == "CONNECTION_LOST";
+    if (!lost || cancelled() || ++attempts_ > kMostAttempts) return exit;
+    VX_RETURN_IF_ERROR(Reattach());
+  }
+}
+
+absl::StatusOr<v1::Exit> RunOutput::CopyStream(const std::function<void()>& begins) {
   std::shared_ptr<Logs> logs;
   {
     absl::MutexLock lock(&mutex_);
@@ -61,25 +64,18 @@ absl::StatusOr<v1::Exit> RunOutput::Copy() {
   v1::StreamLogsResponse response;
   while (logs->Read(&response)) {
     attempts_ = 0;
+    begins();
     if (response.has_exit()) return response.exit();
     VX_RETURN_IF_ERROR(Write(response));
   }
   absl::Status end = logs->Finish();
-  if (end.ok() || (attempts_ > 0 && absl::IsNotFound(end))) return NoExit();
-  bool lost = ErrorReason(end) == "CONNECTION_LOST";
-  if (cancelled() || !lost || ++attempts_ > kMostAttempts) return end;
-  VX_RETURN_IF_ERROR(Reattach());
-  return Copy();
+  return end.ok() || absl::IsNotFound(end) ? NoExit() : end;
 }
 
 absl::Status RunOutput::Reattach() {
   VX_RETURN_IF_ERROR(connection_->Reconnect(kRestartLimit));
-  v1::StreamLogsRequest request;
-  request.set_name(uid_);
-  request.set_follow(true);
-  *request.mutable_since() = last_;
   std::copy(std::begin(written_), std::end(written_), std::begin(skip_));
-  Open(request);
+  Open();
   return absl::OkStatus();
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -20,13 +21,10 @@ class RunOutput {
   // Borrows the connection. `uid` names the workload.
   RunOutput(client::Connection* connection, std::string uid);
 
-  // Waits until the daemon has attached it to the next run, which may then begin.
-  void Attach();
-
-  // Writes stdout to 1 and stderr to 2, byte for byte, until the run has ended, and
-  // returns how. The error says why there is no end: of writing, of the daemon, or
-  // CANCELLED.
-  absl::StatusOr<v1::Exit> Copy();
+  // Writes stdout to 1 and stderr to 2, byte for byte and from the first one on,
+  // until the run has ended, and returns how; calls `begins` before it writes. The
+  // error says why there is no end: of writing, of the daemon, or CANCELLED.
+  absl::StatusOr<v1::Exit> Copy(const std::function<void()>& begins);
 
   // Ends a Copy under way, or the next one.
   void Cancel();
@@ -34,7 +32,9 @@ class RunOutput {
  private:
   using Logs = client::Stream<v1::StreamLogsResponse>;
 
-  void Open(const v1::StreamLogsRequest& request);
+  void Open();
+  // Reads until the end of the stream; its error, or that there was no exit.
+  absl::StatusOr<v1::Exit> CopyStream(const std::function<void()>& begins);
   absl::Status Reattach();
   bool cancelled() const;
   absl::Status Write(const v1::StreamLogsResponse& response);

@@ -62,7 +62,6 @@ class StreamOverGrpc : public Stream<Response> {
     reader_->Finish();
   }
 
-  void WaitForStart() override { reader_->WaitForInitialMetadata(); }
   bool Read(Response* response) override { return reader_->Read(response); }
   void Cancel() override { context_.TryCancel(); }
 

@@ -10,9 +10,6 @@ template <typename Response>
 class Stream {
  public:
   virtual ~Stream() = default;
-  // Waits until the daemon has taken the call up. After an error, Finish says
-  // which.
-  virtual void WaitForStart() = 0;
   // The next message; false at the end.
   virtual bool Read(Response* response) = 0;
   // After Read returned false: how the stream ended.

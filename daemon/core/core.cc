@@ -43,26 +43,25 @@ absl::Status Core::Start() {
 
 void Core::BringUp(driver::Driver& driver) {
   v1::DriverInfo info = driver.Probe();
-  absl::Status status = absl::OkStatus();
-  if (info.state() == v1::DRIVER_STATE_READY) {
-    status = driver.WaitSettled(kSettleTimeout);
-    if (status.ok()) {
-      driver.SetObserver(
-          [this](const driver::Observation& seen) { workloads_.OnObservation(seen); });
-      status = workloads_.Reconcile(driver);
-    }
-    if (!status.ok()) {
-      info.set_state(v1::DRIVER_STATE_UNAVAILABLE);
-      info.set_reason(std::string(status.message()));
-    }
+  // What runs is looked after even where no more can be run.
+  if (absl::Status status = TakeOver(driver); !status.ok()) {
+    spdlog::error("driver={}: {}", info.name(), status.ToString());
+    if (info.state() == v1::DRIVER_STATE_READY) info.set_reason(std::string(status.message()));
+    info.set_state(v1::DRIVER_STATE_UNAVAILABLE);
+    workloads_.AbortInterrupted(driver.kind(), info.reason());
   }
   if (info.state() != v1::DRIVER_STATE_READY) {
     spdlog::warn("driver={} can't be used: {}", info.name(), info.reason());
-    workloads_.AbortInterrupted(driver.kind(), info.reason());
   } else {
     spdlog::info("driver={} ready", info.name());
   }
   drivers_.SetInfo(driver.kind(), info);
+}
+
+absl::Status Core::TakeOver(driver::Driver& driver) {
+  VX_RETURN_IF_ERROR(driver.WaitSettled(kSettleTimeout));
+  driver.SetObserver([this](const driver::Observation& seen) { workloads_.OnObservation(seen); });
+  return workloads_.Reconcile(driver);
 }
 
 void Core::Close() {

@@ -47,6 +47,8 @@ class Core {
 
  private:
   void BringUp(driver::Driver& driver);
+  // Finds out what of the driver's is on the host, and puts the store right.
+  absl::Status TakeOver(driver::Driver& driver);
 
   store::Store& store_;
   EventHub events_;

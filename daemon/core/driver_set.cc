@@ -54,7 +54,7 @@ driver::Driver* DriverSet::Find(v1::Kind kind) const {
   return it == entries_.end() ? nullptr : it->second.driver.get();
 }
 
-absl::Status DriverSet::Usable(v1::Kind kind) const {
+absl::Status DriverSet::Usable(v1::Kind kind, Use use) const {
   auto it = entries_.find(kind);
   if (it == entries_.end()) {
     return Error(absl::StatusCode::kFailedPrecondition, "DRIVER_UNAVAILABLE",
@@ -63,26 +63,26 @@ absl::Status DriverSet::Usable(v1::Kind kind) const {
   }
   const v1::DriverInfo& info = it->second.info;
   if (info.state() != v1::DRIVER_STATE_UNAVAILABLE) return absl::OkStatus();
+  if (use == Use::kLookAfter && it->second.driver) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, "DRIVER_UNAVAILABLE",
                absl::StrCat("this host can't run ", KindName(kind), "s: ", info.reason()),
                info.hint());
 }
 
-absl::Status DriverSet::CheckUsable(v1::Kind kind) const {
+absl::Status DriverSet::Check(v1::Kind kind, Use use) const {
   absl::MutexLock lock(&mutex_);
-  return Usable(kind);
+  return Usable(kind, use);
 }
 
-absl::StatusOr<driver::Driver*> DriverSet::Await(v1::Kind kind) const {
+absl::StatusOr<driver::Driver*> DriverSet::Await(v1::Kind kind, Use use) const {
   absl::MutexLock lock(&mutex_);
   auto decided = [this, kind]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) {
     auto it = entries_.find(kind);
-    return closed_ || it == entries_.end() ||
-           it->second.info.state() != v1::DRIVER_STATE_PROBING;
+    return closed_ || it == entries_.end() || it->second.info.state() != v1::DRIVER_STATE_PROBING;
   };
   mutex_.Await(absl::Condition(&decided));
   if (closed_) return Error(absl::StatusCode::kUnavailable, "STOPPING", "vxd is stopping");
-  VX_RETURN_IF_ERROR(Usable(kind));
+  VX_RETURN_IF_ERROR(Usable(kind, use));
   return entries_.at(kind).driver.get();
 }
 

@@ -14,6 +14,12 @@
 
 namespace vx::core {
 
+// What a driver is wanted for.
+enum class Use {
+  kLookAfter,  // stop, remove, observe: any driver that was loaded
+  kRun,        // make and start: one whose host can
+};
+
 // Thread-safe. Drivers are added before anything else is called, and live as long
 // as the set.
 class DriverSet {
@@ -29,11 +35,11 @@ class DriverSet {
 
   // The driver of a kind, ready or not; null when there is none.
   driver::Driver* Find(v1::Kind kind) const;
-  // Fails at once where the kind is known to be unusable: FAILED_PRECONDITION
+  // Fails at once where the kind is known not to be of that use: FAILED_PRECONDITION
   // (DRIVER_UNAVAILABLE). Fine while it is still probing.
-  absl::Status CheckUsable(v1::Kind kind) const;
-  // Waits until the driver is ready or known to be unusable.
-  absl::StatusOr<driver::Driver*> Await(v1::Kind kind) const;
+  absl::Status Check(v1::Kind kind, Use use) const;
+  // Waits until the driver has been probed; fails as Check does.
+  absl::StatusOr<driver::Driver*> Await(v1::Kind kind, Use use) const;
 
   // Waits until no driver is probing any more, or Close.
   void AwaitAll() const;
@@ -48,7 +54,7 @@ class DriverSet {
     std::unique_ptr<driver::Driver> driver;
     v1::DriverInfo info;
   };
-  absl::Status Usable(v1::Kind kind) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+  absl::Status Usable(v1::Kind kind, Use use) const ABSL_SHARED_LOCKS_REQUIRED(mutex_);
 
   mutable absl::Mutex mutex_;
   std::map<v1::Kind, Entry> entries_ ABSL_GUARDED_BY(mutex_);

@@ -71,11 +71,11 @@ bool TouchesResources(const std::vector<std::string>& paths) {
 
 }  // namespace
 
-absl::StatusOr<driver::Driver*> Workloads::Enter(OperationRun& run, const std::string& uid,
+absl::StatusOr<driver::Driver*> Workloads::Enter(OperationRun& run, const std::string& uid, Use use,
                                                  v1::Workload& workload) {
   VX_RETURN_IF_ERROR(run.Phase("driver"));
   VX_ASSIGN_OR_RETURN(workload, Load(uid));
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, drivers_.Await(workload.kind()));
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, drivers_.Await(workload.kind(), use));
   // Reconcile may have changed it while this waited.
   VX_ASSIGN_OR_RETURN(workload, Load(uid));
   return driver;
@@ -97,7 +97,7 @@ absl::Status Workloads::DoCreate(OperationRun& run, const std::string& uid, bool
   VX_ASSIGN_OR_RETURN(v1::Workload workload, Load(uid));
   driver::Driver* driver = nullptr;
   auto build = [&]() -> absl::Status {
-    VX_ASSIGN_OR_RETURN(driver, Enter(run, uid, workload));
+    VX_ASSIGN_OR_RETURN(driver, Enter(run, uid, Use::kRun, workload));
     return Build(run, *driver, workload);
   };
   if (absl::Status built = build(); !built.ok()) {
@@ -120,7 +120,7 @@ absl::Status Workloads::DoCreate(OperationRun& run, const std::string& uid, bool
 
 absl::Status Workloads::DoStart(OperationRun& run, const std::string& uid) {
   v1::Workload workload;
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kRun, workload));
   switch (workload.status().state()) {
     case v1::STATE_RUNNING:
       return absl::OkStatus();
@@ -129,9 +129,10 @@ absl::Status Workloads::DoStart(OperationRun& run, const std::string& uid) {
                    absl::StrCat("\"", workload.name(), "\" is paused"),
                    absl::StrCat("vxctl resume ", workload.name()));
     case v1::STATE_FAILED:
-      return Error(absl::StatusCode::kFailedPrecondition, "FAILED",
-                   absl::StrCat("\"", workload.name(), "\" has failed: ", workload.status().message()),
-                   absl::StrCat("remove it: vxctl rm -f ", workload.name()));
+      return Error(
+          absl::StatusCode::kFailedPrecondition, "FAILED",
+          absl::StrCat("\"", workload.name(), "\" has failed: ", workload.status().message()),
+          absl::StrCat("remove it: vxctl rm -f ", workload.name()));
     default:
       return Launch(run, *driver, workload);
   }
@@ -181,7 +182,7 @@ absl::Status Workloads::LaunchFailed(OperationRun& run, driver::Driver& driver,
     // The last state is told before the workload goes: a follower of its log
     // learns the exit code.
     VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
-    absl::Status removed = Remove(driver, workload);
+    absl::Status removed = RemoveEnded(driver, workload);
     if (!removed.ok()) spdlog::error("workload={}: {}", workload.name(), removed.ToString());
     return why;
   }
@@ -213,13 +214,13 @@ absl::Status Workloads::EndRun(OperationRun& run, driver::Driver& driver, v1::Wo
 absl::Status Workloads::DoStop(OperationRun& run, const std::string& uid,
                                std::optional<absl::Duration> grace) {
   v1::Workload workload;
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kLookAfter, workload));
   if (!IsActive(workload)) return absl::OkStatus();
   VX_RETURN_IF_ERROR(run.Phase("stop"));
   VX_RETURN_IF_ERROR(EndRun(run, *driver, workload, GraceOf(workload, grace)));
   if (workload.spec().remove_on_exit()) {
     VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
-    return Remove(*driver, workload);
+    return RemoveEnded(*driver, workload);
   }
   run.AtEnd([workload](store::Transaction& tx) {
     return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
@@ -230,7 +231,7 @@ absl::Status Workloads::DoStop(OperationRun& run, const std::string& uid,
 absl::Status Workloads::DoRestart(OperationRun& run, const std::string& uid,
                                   std::optional<absl::Duration> grace) {
   v1::Workload workload;
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kRun, workload));
   if (IsActive(workload)) {
     VX_RETURN_IF_ERROR(run.Phase("stop"));
     VX_RETURN_IF_ERROR(EndRun(run, *driver, workload, GraceOf(workload, grace)));
@@ -240,7 +241,7 @@ absl::Status Workloads::DoRestart(OperationRun& run, const std::string& uid,
 
 absl::Status Workloads::DoKill(OperationRun& run, const std::string& uid, int signal) {
   v1::Workload workload;
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kLookAfter, workload));
   if (!IsActive(workload)) {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
                  absl::StrCat("\"", workload.name(), "\" is not running"));
@@ -257,7 +258,7 @@ absl::Status Workloads::DoKill(OperationRun& run, const std::string& uid, int si
 
 absl::Status Workloads::DoFreeze(OperationRun& run, const std::string& uid, bool freeze) {
   v1::Workload workload;
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kLookAfter, workload));
   VX_RETURN_IF_ERROR(run.Phase(freeze ? "pause" : "resume"));
   VX_RETURN_IF_ERROR(freeze ? driver->Pause(uid) : driver->Resume(uid));
   v1::WorkloadStatus* status = workload.mutable_status();
@@ -273,7 +274,7 @@ absl::Status Workloads::DoUpdate(OperationRun& run, const std::string& uid,
                                  const v1::Workload& wanted,
                                  const std::vector<std::string>& paths) {
   v1::Workload workload;
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kLookAfter, workload));
   if (!wanted.etag().empty() && wanted.etag() != workload.etag()) {
     return Error(absl::StatusCode::kAborted, "ETAG_MISMATCH",
                  absl::StrCat("\"", workload.name(), "\" was changed by someone else meanwhile"),
@@ -295,7 +296,7 @@ absl::Status Workloads::DoUpdate(OperationRun& run, const std::string& uid,
 
 absl::Status Workloads::DoDelete(OperationRun& run, const std::string& uid, bool force) {
   v1::Workload workload;
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, workload));
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kLookAfter, workload));
   if (IsActive(workload) && !force) {
     return Error(absl::StatusCode::kFailedPrecondition, "STILL_RUNNING",
                  absl::StrCat("\"", workload.name(), "\" is running"),
@@ -326,6 +327,7 @@ absl::Status Workloads::Remove(driver::Driver& driver, v1::Workload workload) {
   {
     absl::MutexLock lock(&mutex_);
     sent_signals_.erase(workload.uid());
+    awaited_.erase(workload.uid());
   }
   VX_ASSIGN_OR_RETURN(store::Transaction tx, store_.Begin(store::Durability::kObservation));
   VX_RETURN_IF_ERROR(PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_DELETED, workload));

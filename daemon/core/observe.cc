@@ -9,9 +9,6 @@
 namespace vx::core {
 namespace {
 
-// How long a workload that ended without vxd is kept for its followers.
-constexpr absl::Duration kComeBack = absl::Seconds(10);
-
 v1::Exit LostExit() {
   v1::Exit exit;
   exit.set_code(-1);
@@ -28,7 +25,7 @@ void Workloads::OnObservation(const driver::Observation& observation) {
     absl::StatusOr<v1::Workload> workload = Load(uid);
     // It may have been removed while this waited for its turn.
     if (!workload.ok() || !IsActive(*workload)) return;
-    absl::StatusOr<driver::Driver*> driver = drivers_.Await(workload->kind());
+    absl::StatusOr<driver::Driver*> driver = drivers_.Await(workload->kind(), Use::kLookAfter);
     if (!driver.ok()) return;
     absl::Status absorbed = Absorb(**driver, *workload);
     if (!absorbed.ok()) spdlog::error("workload={}: {}", workload->name(), absorbed.ToString());
@@ -63,7 +60,7 @@ absl::Status Workloads::CloseRun(driver::Driver& driver, v1::Workload& workload,
   return driver.Delete(workload.uid());
 }
 
-absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload, Removal removal) {
+absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload) {
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
   v1::WorkloadStatus* status = workload.mutable_status();
   switch (seen.presence) {
@@ -90,24 +87,8 @@ absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload, Re
       // Ended, or gone without a trace.
       VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/false));
       VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
-      if (!workload.spec().remove_on_exit()) return absl::OkStatus();
-      if (removal == Removal::kAtOnce) return Remove(driver, workload);
-      RemoveLater(workload.uid());
-      return absl::OkStatus();
+      return workload.spec().remove_on_exit() ? RemoveEnded(driver, workload) : absl::OkStatus();
   }
-}
-
-void Workloads::RemoveLater(const std::string& uid) {
-  later_.RunAfter(kComeBack, [this, uid] {
-    operations_.Enqueue(uid, [this, uid] {
-      absl::StatusOr<v1::Workload> workload = Load(uid);
-      // A user may have started it again, or removed it.
-      if (!workload.ok() || IsActive(*workload)) return;
-      absl::StatusOr<driver::Driver*> driver = drivers_.Await(workload->kind());
-      absl::Status removed = driver.ok() ? Remove(**driver, *workload) : driver.status();
-      if (!removed.ok()) spdlog::error("workload={}: {}", workload->name(), removed.ToString());
-    });
-  });
 }
 
 }  // namespace vx::core

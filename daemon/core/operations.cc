@@ -131,8 +131,7 @@ absl::StatusOr<v1::Operation> Operations::Submit(Submission submission) {
     VX_RETURN_IF_ERROR(tx.PutOperation(operation));
     const RequestKey& request = submission.request;
     if (!request.request_id.empty()) {
-      absl::Status fresh =
-          tx.PutRequest(request.request_id, {request.fingerprint, operation.id()});
+      absl::Status fresh = tx.PutRequest(request.request_id, {request.fingerprint, operation.id()});
       // A twin of this call won the race since Replay: let it be asked again.
       if (absl::IsAlreadyExists(fresh)) {
         return Error(absl::StatusCode::kAborted, "REQUEST_IN_PROGRESS",

@@ -28,10 +28,10 @@ absl::StatusOr<std::vector<v1::Workload>> WorkloadsOfKind(store::Store& store, v
   std::vector<v1::Workload> all;
   int64_t after = 0;
   do {
-    VX_ASSIGN_OR_RETURN(
-        store::Page<v1::Workload> page,
-        store.Read().ListWorkloads(after, kPageSize,
-                                   [kind](const v1::Workload& w) { return w.kind() == kind; }));
+    VX_ASSIGN_OR_RETURN(store::Page<v1::Workload> page,
+                        store.Read().ListWorkloads(after, kPageSize, [kind](const v1::Workload& w) {
+                          return w.kind() == kind;
+                        }));
     std::move(page.rows.begin(), page.rows.end(), std::back_inserter(all));
     after = page.next;
   } while (after != 0);
@@ -49,12 +49,12 @@ std::vector<v1::Operation> OfWorkload(const std::vector<v1::Operation>& operatio
 }  // namespace
 
 absl::Status Workloads::Reconcile(driver::Driver& driver) {
-  VX_ASSIGN_OR_RETURN(std::vector<v1::Workload> workloads,
-                      WorkloadsOfKind(store_, driver.kind()));
+  VX_ASSIGN_OR_RETURN(std::vector<v1::Workload> workloads, WorkloadsOfKind(store_, driver.kind()));
   for (const v1::Workload& workload : workloads) {
     absl::Status status =
         ReconcileWorkload(driver, workload, OfWorkload(interrupted_, workload.uid()));
-    if (!status.ok()) spdlog::error("workload={}: reconcile: {}", workload.name(), status.ToString());
+    if (!status.ok())
+      spdlog::error("workload={}: reconcile: {}", workload.name(), status.ToString());
   }
   SweepOrphans(driver);
   return absl::OkStatus();
@@ -63,6 +63,7 @@ absl::Status Workloads::Reconcile(driver::Driver& driver) {
 absl::Status Workloads::ReconcileWorkload(driver::Driver& driver, const v1::Workload& workload,
                                           const std::vector<v1::Operation>& interrupted) {
   v1::Workload current = workload;
+  if (workload.spec().remove_on_exit()) AwaitReturn(workload.uid());
   for (const v1::Operation& operation : interrupted) {
     absl::Status ended = FinishOrUndo(driver, current, operation);
     VX_RETURN_IF_ERROR(EndOperation(operation, ended));
@@ -71,12 +72,10 @@ absl::Status Workloads::ReconcileWorkload(driver::Driver& driver, const v1::Work
     current = *reloaded;
   }
   if (current.status().state() == v1::STATE_DELETING) return Remove(driver, current);
-  const bool over = !IsActive(current) && current.status().has_exit();
-  if (over && current.spec().remove_on_exit()) {
-    RemoveLater(current.uid());
-    return absl::OkStatus();
-  }
-  if (IsActive(current)) return Absorb(driver, current, Removal::kLater);
+  const bool over =
+      !IsActive(current) && (current.status().has_exit() || !current.status().message().empty());
+  if (over && current.spec().remove_on_exit()) return RemoveEnded(driver, current);
+  if (IsActive(current)) return Absorb(driver, current);
   // Nothing of a run should be there.
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(current.uid()));
   const bool clean =
@@ -107,7 +106,7 @@ absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workl
 
 absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& workload) {
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
-  if (Runs(seen.presence)) return Absorb(driver, workload, Removal::kLater);
+  if (Runs(seen.presence)) return Absorb(driver, workload);
   if (seen.presence == driver::Presence::kExited) {
     VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/false));
     return Save(workload, store::Durability::kObservation);
@@ -116,6 +115,7 @@ absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& worklo
   workload.mutable_status()->set_state(v1::STATE_STOPPED);
   workload.mutable_status()->set_desired(v1::DESIRED_STATE_STOPPED);
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+  if (workload.spec().remove_on_exit()) VX_RETURN_IF_ERROR(Remove(driver, workload));
   return AbortedError("vxd stopped before the workload was started");
 }
 

@@ -12,7 +12,8 @@ google::rpc::Status ToRpcStatus(const absl::Status& status) {
   info.set_domain("vx");
   info.set_reason(ErrorReason(status));
   if (info.reason().empty()) info.set_reason(absl::StatusCodeToString(status.code()));
-  if (std::string hint = ErrorHint(status); !hint.empty()) (*info.mutable_metadata())["hint"] = hint;
+  if (std::string hint = ErrorHint(status); !hint.empty())
+    (*info.mutable_metadata())["hint"] = hint;
   wire.add_details()->PackFrom(info);
   google::rpc::BadRequest bad_request;
   for (const FieldViolation& violation : ErrorViolations(status)) {

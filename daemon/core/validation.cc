@@ -58,7 +58,8 @@ void CheckWords(const v1::WorkloadSpec& spec, Violations& out) {
     }
   }
   if (spec.command_size() + spec.entrypoint_size() > kMaxArguments || bytes > kMaxArgumentBytes) {
-    out.push_back({"spec.command", absl::StrCat("more than ", kMaxArguments, " arguments or 1 MiB")});
+    out.push_back(
+        {"spec.command", absl::StrCat("more than ", kMaxArguments, " arguments or 1 MiB")});
   }
 }
 
@@ -79,8 +80,8 @@ void CheckProcess(const v1::WorkloadSpec& spec, Violations& out) {
     out.push_back({"spec.hostname", absl::StrCat("\"", spec.hostname(), "\" is no host name")});
   }
   if (!spec.stop_signal().empty() && !ParseSignal(spec.stop_signal())) {
-    out.push_back({"spec.stop_signal",
-                   absl::StrCat("there is no signal \"", spec.stop_signal(), "\": use e.g. SIGTERM")});
+    out.push_back({"spec.stop_signal", absl::StrCat("there is no signal \"", spec.stop_signal(),
+                                                    "\": use e.g. SIGTERM")});
   }
   if (spec.stop_grace().seconds() < 0 || spec.stop_grace().nanos() < 0) {
     out.push_back({"spec.stop_grace", "is negative"});
@@ -88,7 +89,7 @@ void CheckProcess(const v1::WorkloadSpec& spec, Violations& out) {
 }
 
 int64_t HostMemory() {
-  struct sysinfo info {};
+  struct sysinfo info{};
   sysinfo(&info);
   return static_cast<int64_t>(info.totalram) * info.mem_unit;
 }
@@ -116,8 +117,9 @@ Violations ValidateResources(const v1::Resources& resources) {
   Violations out;
   const double host_cpus = std::max(1u, std::thread::hardware_concurrency());
   if (resources.has_cpus() && !(resources.cpus() >= 0.01 && resources.cpus() <= host_cpus)) {
-    out.push_back({"spec.resources.cpus", absl::StrCat(resources.cpus(), " is not between 0.01 and ",
-                                                       host_cpus, ", the cpus of this host")});
+    out.push_back(
+        {"spec.resources.cpus", absl::StrCat(resources.cpus(), " is not between 0.01 and ",
+                                             host_cpus, ", the cpus of this host")});
   }
   if (resources.has_memory_bytes() && resources.memory_bytes() <= 0) {
     out.push_back({"spec.resources.memory_bytes",
@@ -147,11 +149,12 @@ Violations ValidateLabels(const std::map<std::string, std::string>& labels) {
   for (const auto& [key, value] : labels) {
     bool good = !key.empty() && key.size() <= kMaxLabelKey && value.size() <= kMaxLabelValue;
     for (char c : key) {
-      good = good && (isalnum(static_cast<unsigned char>(c)) || absl::string_view("._/-").find(c) !=
-                                                                     absl::string_view::npos);
+      good = good && (isalnum(static_cast<unsigned char>(c)) ||
+                      absl::string_view("._/-").find(c) != absl::string_view::npos);
     }
     if (good) continue;
-    out.push_back({"labels", absl::StrCat("\"", key, "\": a key has 1 to 63 of A-Z a-z 0-9 . _ / -, "
+    out.push_back({"labels", absl::StrCat("\"", key,
+                                          "\": a key has 1 to 63 of A-Z a-z 0-9 . _ / -, "
                                           "a value at most 255 bytes")});
   }
   return out;

@@ -101,7 +101,7 @@ absl::Status PutWithEvent(store::Transaction& tx, v1::EventType type,
   return tx.AppendEvent(std::move(event));
 }
 
-absl::StatusOr<Created> Workloads::Create(const v1::Workload& wanted, bool start,
+absl::StatusOr<Created> Workloads::Create(const v1::Workload& wanted, const CreateOptions& options,
                                           const RequestKey& request) {
   VX_ASSIGN_OR_RETURN(std::optional<v1::Operation> replayed, operations_.Replay(request));
   if (replayed) {
@@ -117,7 +117,7 @@ absl::StatusOr<Created> Workloads::Create(const v1::Workload& wanted, bool start
     }
   }
   if (!violations.empty()) return InvalidFields(violations);
-  VX_RETURN_IF_ERROR(drivers_.CheckUsable(wanted.kind()));
+  VX_RETURN_IF_ERROR(drivers_.Check(wanted.kind(), Use::kRun));
   v1::Workload workload = NewWorkload(wanted);
   VX_ASSIGN_OR_RETURN(std::string image, image::NormalizeName(wanted.spec().image()));
   workload.mutable_spec()->set_image(image);
@@ -137,22 +137,28 @@ absl::StatusOr<Created> Workloads::Create(const v1::Workload& wanted, bool start
     if (taken) return NameTakenError(workload.name());
     return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CREATED, workload);
   };
-  submission.body = [this, uid = workload.uid(), start](OperationRun& run) {
+  submission.body = [this, uid = workload.uid(), start = options.start](OperationRun& run) {
     return DoCreate(run, uid, start);
   };
-  VX_ASSIGN_OR_RETURN(v1::Operation operation, operations_.Submit(std::move(submission)));
-  return Created{std::move(operation), std::move(workload)};
+  const bool awaited = options.follow && workload.spec().remove_on_exit();
+  if (awaited) AwaitFollower(workload.uid());
+  absl::StatusOr<v1::Operation> operation = operations_.Submit(std::move(submission));
+  if (!operation.ok()) {
+    if (awaited) NoteFollower(workload.uid());
+    return operation.status();
+  }
+  return Created{*std::move(operation), std::move(workload)};
 }
 
 absl::StatusOr<v1::Operation> Workloads::SubmitVerb(
-    v1::OperationType type, const std::string& name, const RequestKey& request,
+    v1::OperationType type, const std::string& name, Use use, const RequestKey& request,
     std::function<absl::Status(const v1::Workload&)> check,
     std::function<absl::Status(OperationRun&, std::string)> body) {
   VX_ASSIGN_OR_RETURN(std::optional<v1::Operation> replayed, operations_.Replay(request));
   if (replayed) return *replayed;
   VX_ASSIGN_OR_RETURN(v1::Workload workload, store_.Read().FindWorkload(name));
   if (check) VX_RETURN_IF_ERROR(check(workload));
-  VX_RETURN_IF_ERROR(drivers_.CheckUsable(workload.kind()));
+  VX_RETURN_IF_ERROR(drivers_.Check(workload.kind(), use));
   Submission submission;
   submission.type = type;
   submission.key = workload.uid();
@@ -179,7 +185,7 @@ absl::StatusOr<v1::Operation> Workloads::Update(const v1::Workload& wanted,
     }
     return violations.empty() ? absl::OkStatus() : InvalidFields(violations);
   };
-  return SubmitVerb(v1::OPERATION_TYPE_UPDATE, wanted.name(), request, check,
+  return SubmitVerb(v1::OPERATION_TYPE_UPDATE, wanted.name(), Use::kLookAfter, request, check,
                     [this, wanted, paths](OperationRun& run, std::string uid) {
                       return DoUpdate(run, uid, wanted, paths);
                     });
@@ -194,12 +200,12 @@ absl::StatusOr<v1::Operation> Workloads::Delete(const std::string& name, bool fo
                  absl::StrCat("stop it first, or: vxctl rm -f ", workload.name()));
   };
   return SubmitVerb(
-      v1::OPERATION_TYPE_DELETE, name, request, check,
+      v1::OPERATION_TYPE_DELETE, name, Use::kLookAfter, request, check,
       [this, force](OperationRun& run, std::string uid) { return DoDelete(run, uid, force); });
 }
 
 absl::StatusOr<v1::Operation> Workloads::Start(const std::string& name, const RequestKey& request) {
-  return SubmitVerb(v1::OPERATION_TYPE_START, name, request, nullptr,
+  return SubmitVerb(v1::OPERATION_TYPE_START, name, Use::kRun, request, nullptr,
                     [this](OperationRun& run, std::string uid) { return DoStart(run, uid); });
 }
 
@@ -207,7 +213,7 @@ absl::StatusOr<v1::Operation> Workloads::Stop(const std::string& name,
                                               std::optional<absl::Duration> grace,
                                               const RequestKey& request) {
   return SubmitVerb(
-      v1::OPERATION_TYPE_STOP, name, request, nullptr,
+      v1::OPERATION_TYPE_STOP, name, Use::kLookAfter, request, nullptr,
       [this, grace](OperationRun& run, std::string uid) { return DoStop(run, uid, grace); });
 }
 
@@ -215,7 +221,7 @@ absl::StatusOr<v1::Operation> Workloads::Restart(const std::string& name,
                                                  std::optional<absl::Duration> grace,
                                                  const RequestKey& request) {
   return SubmitVerb(
-      v1::OPERATION_TYPE_RESTART, name, request, nullptr,
+      v1::OPERATION_TYPE_RESTART, name, Use::kRun, request, nullptr,
       [this, grace](OperationRun& run, std::string uid) { return DoRestart(run, uid, grace); });
 }
 
@@ -227,26 +233,27 @@ absl::StatusOr<v1::Operation> Workloads::Kill(const std::string& name, const std
         {{"signal", absl::StrCat("there is no signal \"", signal, "\": use e.g. TERM or 15")}});
   }
   return SubmitVerb(
-      v1::OPERATION_TYPE_KILL, name, request, CheckRunning,
+      v1::OPERATION_TYPE_KILL, name, Use::kLookAfter, request, CheckRunning,
       [this, number](OperationRun& run, std::string uid) { return DoKill(run, uid, *number); });
 }
 
 absl::StatusOr<v1::Operation> Workloads::Pause(const std::string& name, const RequestKey& request) {
-  return SubmitVerb(v1::OPERATION_TYPE_PAUSE, name, request, CheckRunning,
-                    [this](OperationRun& run, std::string uid) { return DoFreeze(run, uid, true); });
+  return SubmitVerb(
+      v1::OPERATION_TYPE_PAUSE, name, Use::kLookAfter, request, CheckRunning,
+      [this](OperationRun& run, std::string uid) { return DoFreeze(run, uid, true); });
 }
 
 absl::StatusOr<v1::Operation> Workloads::Resume(const std::string& name,
                                                 const RequestKey& request) {
   return SubmitVerb(
-      v1::OPERATION_TYPE_RESUME, name, request, CheckRunning,
+      v1::OPERATION_TYPE_RESUME, name, Use::kLookAfter, request, CheckRunning,
       [this](OperationRun& run, std::string uid) { return DoFreeze(run, uid, false); });
 }
 
 absl::StatusOr<std::unique_ptr<driver::LogReader>> Workloads::OpenLog(
     const std::string& uid, const driver::LogPosition& position) {
   VX_ASSIGN_OR_RETURN(v1::Workload workload, Load(uid));
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, drivers_.Await(workload.kind()));
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, drivers_.Await(workload.kind(), Use::kLookAfter));
   return driver->OpenLog(uid, position);
 }
 

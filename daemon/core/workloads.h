@@ -41,7 +41,13 @@ class Workloads {
             image::ImageStore& images)
       : store_(store), operations_(operations), drivers_(drivers), images_(images) {}
 
-  absl::StatusOr<Created> Create(const v1::Workload& wanted, bool start, const RequestKey& request);
+  // `options` as in CreateWorkloadRequest.
+  struct CreateOptions {
+    bool start = false;
+    bool follow = false;
+  };
+  absl::StatusOr<Created> Create(const v1::Workload& wanted, const CreateOptions& options,
+                                 const RequestKey& request);
   absl::StatusOr<v1::Operation> Update(const v1::Workload& wanted,
                                        const std::vector<std::string>& paths,
                                        const RequestKey& request);
@@ -62,6 +68,10 @@ class Workloads {
   // Waits for the driver when it is still probing.
   absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(const std::string& uid,
                                                              const driver::LogPosition& position);
+
+  // Somebody has the workload's log open and follows it: what waits for that may be
+  // removed.
+  void NoteFollower(const std::string& uid);
 
   // What a driver noticed by itself: looked at in the workload's turn.
   void OnObservation(const driver::Observation& observation);
@@ -90,7 +100,7 @@ class Workloads {
   absl::Status DoFreeze(OperationRun& run, const std::string& uid, bool freeze);
 
   // Waits for the workload's driver and loads the workload.
-  absl::StatusOr<driver::Driver*> Enter(OperationRun& run, const std::string& uid,
+  absl::StatusOr<driver::Driver*> Enter(OperationRun& run, const std::string& uid, Use use,
                                         v1::Workload& workload);
   absl::Status Build(OperationRun& run, driver::Driver& driver, const v1::Workload& workload);
   absl::Status Launch(OperationRun& run, driver::Driver& driver, v1::Workload& workload);
@@ -102,18 +112,25 @@ class Workloads {
   absl::Status Remove(driver::Driver& driver, v1::Workload workload);
 
   // --- observe.cc ---
-  // When a workload that ended is removed, if it is to be: at once, or when those
-  // who followed it before a restart of the daemon had time to come back for the
-  // end of its log.
-  enum class Removal { kAtOnce, kLater };
   // Brings the workload's record in line with what the driver sees.
-  absl::Status Absorb(driver::Driver& driver, v1::Workload workload,
-                      Removal removal = Removal::kAtOnce);
-  void RemoveLater(const std::string& uid);
+  absl::Status Absorb(driver::Driver& driver, v1::Workload workload);
   // Puts how the run ended into the status and removes the run.
   absl::Status CloseRun(driver::Driver& driver, v1::Workload& workload,
                         const driver::Observation& observation, bool by_user);
   bool EndedByUser(const std::string& uid, const v1::Exit& exit);
+
+  // --- removal.cc ---
+  // For a workload that is to be removed at its exit, and is recorded as ended:
+  // removes it, now or once its follower has come.
+  absl::Status RemoveEnded(driver::Driver& driver, const v1::Workload& workload);
+  // Its removal waits for a follower from now on.
+  void AwaitFollower(const std::string& uid);
+  // The same, for who followed it before a restart of the daemon; not for ever.
+  void AwaitReturn(const std::string& uid);
+  // Whether a follower is awaited; if so, it is noted that the workload is over.
+  bool KeepForFollower(const std::string& uid);
+  // In its turn, unless a user has started it again or removed it.
+  void EnqueueRemoval(const std::string& uid);
 
   // --- reconcile.cc ---
   absl::Status ReconcileWorkload(driver::Driver& driver, const v1::Workload& workload,
@@ -126,10 +143,10 @@ class Workloads {
   void SweepOrphans(driver::Driver& driver);
 
   // --- workloads.cc ---
-  absl::StatusOr<v1::Operation> SubmitVerb(v1::OperationType type, const std::string& name,
-                                           const RequestKey& request,
-                                           std::function<absl::Status(const v1::Workload&)> check,
-                                           std::function<absl::Status(OperationRun&, std::string)> body);
+  absl::StatusOr<v1::Operation> SubmitVerb(
+      v1::OperationType type, const std::string& name, Use use, const RequestKey& request,
+      std::function<absl::Status(const v1::Workload&)> check,
+      std::function<absl::Status(OperationRun&, std::string)> body);
   absl::StatusOr<v1::Workload> Load(const std::string& uid);
   absl::Status Save(v1::Workload& workload, store::Durability durability);
   absl::Status EndOperation(v1::Operation operation, const absl::Status& status);
@@ -146,6 +163,9 @@ class Workloads {
   // The signals that users sent to what still runs, a bit each: an end by one of
   // them is the user's.
   absl::flat_hash_map<std::string, uint64_t> sent_signals_ ABSL_GUARDED_BY(mutex_);
+  // Whose follower is still to come, to learn of an end before the workload is
+  // removed; true once the workload is over.
+  absl::flat_hash_map<std::string, bool> awaited_ ABSL_GUARDED_BY(mutex_);
 };
 
 // Adds `workload` and the event that tells of it to a transaction.

@@ -199,7 +199,9 @@ class Driver {
 
   // Finds out whether this host can run the kind; may take seconds. Called once
   // before anything below, and again when a user asks (`vxctl doctor`). Never
-  // fails: what is wrong is the answer.
+  // fails: what is wrong is the answer. A host that can run no more may hold what
+  // still runs: all but Prepare, Create, Start, Pause and Resume work whatever the
+  // answer was.
   virtual v1::DriverInfo Probe() = 0;
   // The checks behind Probe, each with its remedy.
   virtual std::vector<v1::Check> Doctor() = 0;

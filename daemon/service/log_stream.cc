@@ -20,29 +20,29 @@ bool SameTime(const std::optional<v1::Exit>& a, const v1::Exit& b) {
 
 }  // namespace
 
-absl::Status LogStream::Open() {
-  bool active = false;
-  {
-    store::View view = context_.core.store().Read();
-    VX_ASSIGN_OR_RETURN(v1::Workload workload, view.FindWorkload(request_.name()));
-    uid_ = workload.uid();
-    active = core::IsActive(workload);
-    if (workload.status().has_exit()) earlier_ = workload.status().exit();
-    if (request_.follow()) {
-      subscription_ =
-          context_.core.events().Subscribe([this](const v1::Event& event) { Look(event); });
-    }
+absl::Status LogStream::Find() {
+  store::View view = context_.core.store().Read();
+  VX_ASSIGN_OR_RETURN(v1::Workload workload, view.FindWorkload(request_.name()));
+  uid_ = workload.uid();
+  if (workload.status().has_exit()) earlier_ = workload.status().exit();
+  if (request_.follow()) {
+    subscription_ =
+        context_.core.events().Subscribe([this](const v1::Event& event) { Look(event); });
+    absl::MutexLock lock(&end_mutex_);
+    making_ = workload.status().state() == v1::STATE_CREATING;
+    if (!making_ && !core::IsActive(workload)) end_ = {true, earlier_};
   }
+  StartSendInitialMetadata();
+  found_ = true;
+  return absl::OkStatus();
+}
+
+absl::Status LogStream::OpenReader() {
   driver::LogPosition position;
   if (request_.has_tail()) position.tail = request_.tail();
   if (request_.has_since()) position.since = core::FromProto(request_.since());
-  position.from_end = request_.follow() && request_.next_run();
   VX_ASSIGN_OR_RETURN(reader_, context_.core.workloads().OpenLog(uid_, position));
-  if (request_.follow() && !active && !request_.next_run()) {
-    absl::MutexLock lock(&end_mutex_);
-    if (!end_.there) end_ = {true, earlier_};
-  }
-  StartSendInitialMetadata();
+  if (request_.follow()) context_.core.workloads().NoteFollower(uid_);
   return absl::OkStatus();
 }
 
@@ -52,17 +52,20 @@ void LogStream::Look(const v1::Event& event) {
   const bool deleted = event.type() == v1::EVENT_TYPE_WORKLOAD_DELETED;
   const bool failed = status.state() == v1::STATE_FAILED;
   const bool new_exit = status.has_exit() && !SameTime(earlier_, status.exit());
-  // A failed start leaves a stopped workload without an exit: that is an end too.
   // What is removed at its exit is over when it is gone.
-  const bool stopped = status.state() == v1::STATE_STOPPED &&
-                       !event.workload().spec().remove_on_exit() &&
-                       (new_exit || !status.message().empty());
-  if (!deleted && !failed && !stopped) return;
+  const bool stopped =
+      status.state() == v1::STATE_STOPPED && !event.workload().spec().remove_on_exit();
   {
     absl::MutexLock lock(&end_mutex_);
-    if (end_.there) return;
-    end_.there = true;
-    if (new_exit) end_.exit = status.exit();
+    const bool was_making =
+        std::exchange(making_, making_ && !deleted && status.state() == v1::STATE_CREATING);
+    const bool made = was_making && !making_;
+    const bool over = (deleted || failed || stopped) && !end_.there;
+    if (over) {
+      end_.there = true;
+      if (new_exit) end_.exit = status.exit();
+    }
+    if (!made && !over) return;
   }
   Wake();
 }
@@ -70,6 +73,11 @@ void LogStream::Look(const v1::Event& event) {
 LogStream::End LogStream::TheEnd() {
   absl::MutexLock lock(&end_mutex_);
   return end_;
+}
+
+bool LogStream::InTheMaking() {
+  absl::MutexLock lock(&end_mutex_);
+  return making_;
 }
 
 // As many entries as there are, up to about a message's worth.
@@ -88,9 +96,15 @@ absl::Status LogStream::Fill(v1::StreamLogsResponse& message) {
 }
 
 LogStream::Next LogStream::Produce(v1::StreamLogsResponse& message) {
-  if (!opened_) {
-    if (absl::Status status = Open(); !status.ok()) return {.end = status};
-    opened_ = true;
+  if (!found_) {
+    if (absl::Status status = Find(); !status.ok()) return {.end = status};
+  }
+  if (InTheMaking()) return {};
+  if (!reader_) {
+    absl::Status status = OpenReader();
+    // Its making failed, and nothing is left of it.
+    if (absl::IsNotFound(status) && TheEnd().there) return {.end = absl::OkStatus()};
+    if (!status.ok()) return {.end = status};
   }
   if (exit_sent_) return {.end = absl::OkStatus()};
   // Asked before the log: what the run wrote before its end is all there then.

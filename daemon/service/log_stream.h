@@ -26,10 +26,11 @@ class LogStream : public PumpedStream<v1::StreamLogsResponse> {
   Next Produce(v1::StreamLogsResponse& message) override;
   void Stop() override;
 
-  // Opens the log and tells the caller so.
-  absl::Status Open();
+  // Finds the workload and watches it from then on; tells the caller so.
+  absl::Status Find();
+  absl::Status OpenReader();
   absl::Status Fill(v1::StreamLogsResponse& message);
-  // Notes the end of the run; under the store's lock.
+  // Notes what becomes of the workload; under the store's lock.
   void Look(const v1::Event& event);
 
   struct End {
@@ -37,10 +38,12 @@ class LogStream : public PumpedStream<v1::StreamLogsResponse> {
     std::optional<v1::Exit> exit;
   };
   End TheEnd();
+  // Whether the workload is still being made, so that it has no log yet.
+  bool InTheMaking();
 
   const Context& context_;
   const v1::StreamLogsRequest request_;
-  bool opened_ = false;
+  bool found_ = false;
   bool exit_sent_ = false;
   std::string uid_;
   // The end of an earlier run, which is not the one to wait for.
@@ -49,6 +52,7 @@ class LogStream : public PumpedStream<v1::StreamLogsResponse> {
   core::EventHub::Subscription subscription_;
   absl::Mutex end_mutex_;
   End end_ ABSL_GUARDED_BY(end_mutex_);
+  bool making_ ABSL_GUARDED_BY(end_mutex_) = false;
 };
 
 }  // namespace vx::service

@@ -102,8 +102,10 @@ grpc::ServerUnaryReactor* WorkloadService::CreateWorkload(
     Call* call, const v1::CreateWorkloadRequest* request, v1::CreateWorkloadResponse* response) {
   return service::Unary(context_, call, request, [=, this](const Caller& caller) -> absl::Status {
     VX_ASSIGN_OR_RETURN(core::Created created,
-                        context_.core.workloads().Create(request->workload(), request->start(),
-                                                         KeyOf(caller, *request)));
+                        context_.core.workloads().Create(
+                            request->workload(),
+                            {.start = request->start(), .follow = request->follow()},
+                            KeyOf(caller, *request)));
     *response->mutable_operation() = std::move(created.operation);
     if (!created.workload.uid().empty()) {
       *response->mutable_workload() = std::move(created.workload);

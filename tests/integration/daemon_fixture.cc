@@ -139,23 +139,31 @@ v1::Operation DaemonTest::Wait(const v1::Operation& operation) {
 }
 
 v1::Operation DaemonTest::Start(const std::string& name) {
-  grpc::ClientContext context;
-  v1::StartWorkloadRequest request;
-  v1::StartWorkloadResponse response;
-  request.set_name(name);
-  grpc::Status status = workloads_->StartWorkload(&context, request, &response);
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return Wait(response.operation());
+  return Verb(&v1::WorkloadService::Stub::StartWorkload, name);
 }
 
 v1::Operation DaemonTest::Stop(const std::string& name) {
+  return Verb(&v1::WorkloadService::Stub::StopWorkload, name);
+}
+
+v1::Operation DaemonTest::Delete(const std::string& name) {
+  return Verb(&v1::WorkloadService::Stub::DeleteWorkload, name);
+}
+
+void DaemonTest::WaitGone(const std::string& name) {
   grpc::ClientContext context;
-  v1::StopWorkloadRequest request;
-  v1::StopWorkloadResponse response;
-  request.set_name(name);
-  grpc::Status status = workloads_->StopWorkload(&context, request, &response);
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return Wait(response.operation());
+  auto stream = events_->WatchEvents(&context, v1::WatchEventsRequest());
+  v1::WatchEventsResponse response;
+  bool there = false;
+  while (stream->Read(&response)) {
+    const v1::Event& event = response.event();
+    const bool meant = event.workload().name() == name;
+    if (event.type() == v1::EVENT_TYPE_SNAPSHOT) there = there || meant;
+    if (event.type() == v1::EVENT_TYPE_SYNCED && !there) break;
+    if (event.type() == v1::EVENT_TYPE_WORKLOAD_DELETED && meant) break;
+  }
+  context.TryCancel();
+  stream->Finish();
 }
 
 void DaemonTest::WaitStopped(const std::string& name) {

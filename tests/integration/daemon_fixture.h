@@ -61,10 +61,26 @@ class DaemonTest : public testing::Test {
   v1::Workload Get(const std::string& name);
   grpc::Status GetStatus(const std::string& name);
   v1::Operation Wait(const v1::Operation& operation);
+  // Calls a method that takes a name and returns an operation, and waits for its end.
+  template <typename Request, typename Response>
+  v1::Operation Verb(grpc::Status (v1::WorkloadService::Stub::*method)(grpc::ClientContext*,
+                                                                       const Request&, Response*),
+                     const std::string& name) {
+    grpc::ClientContext context;
+    Request request;
+    Response response;
+    request.set_name(name);
+    grpc::Status status = (workloads().*method)(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return status.ok() ? Wait(response.operation()) : v1::Operation();
+  }
   v1::Operation Start(const std::string& name);
   v1::Operation Stop(const std::string& name);
+  v1::Operation Delete(const std::string& name);
   // Until the workload is stopped, or gone.
   void WaitStopped(const std::string& name);
+  // Until it is removed: an event says so, or it is gone already.
+  void WaitGone(const std::string& name);
 
  private:
   std::string dir_;

@@ -7,20 +7,7 @@ class LifecycleTest : public DaemonTest {
  protected:
   LifecycleTest() { StartDaemon(); }
 
-  template <typename Request, typename Response>
-  v1::Operation Verb(grpc::Status (v1::WorkloadService::Stub::*method)(grpc::ClientContext*,
-                                                                        const Request&, Response*),
-                     const std::string& name) {
-    grpc::ClientContext context;
-    Request request;
-    Response response;
-    request.set_name(name);
-    grpc::Status status = (workloads().*method)(&context, request, &response);
-    EXPECT_TRUE(status.ok()) << status.error_message();
-    return status.ok() ? Wait(response.operation()) : v1::Operation();
-  }
-
-  grpc::Status Delete(const std::string& name, bool force) {
+  grpc::Status Remove(const std::string& name, bool force) {
     grpc::ClientContext context;
     v1::DeleteWorkloadRequest request;
     v1::DeleteWorkloadResponse response;
@@ -107,10 +94,10 @@ TEST_F(LifecycleTest, StartAndStopAreIdempotent) {
 
 TEST_F(LifecycleTest, ARunningWorkloadIsDeletedByForceOnly) {
   Made("web", {"sleep", "infinity"}, /*start=*/true);
-  grpc::Status refused = Delete("web", /*force=*/false);
+  grpc::Status refused = Remove("web", /*force=*/false);
   EXPECT_EQ(refused.error_code(), grpc::StatusCode::FAILED_PRECONDITION);
   EXPECT_EQ(Reason(refused), "STILL_RUNNING");
-  EXPECT_TRUE(Delete("web", /*force=*/true).ok());
+  EXPECT_TRUE(Remove("web", /*force=*/true).ok());
   EXPECT_EQ(GetStatus("web").error_code(), grpc::StatusCode::NOT_FOUND);
   auto left = driver().List();
   ASSERT_TRUE(left.ok());

@@ -27,11 +27,36 @@ class LogsTest : public DaemonTest {
     return output;
   }
 
+  // As `vxctl run --rm` does it: the workload is named "once".
+  v1::CreateWorkloadResponse Run(std::vector<std::string> command) {
+    v1::CreateWorkloadRequest request;
+    *request.mutable_workload() = Spec("once", std::move(command));
+    request.mutable_workload()->mutable_spec()->set_remove_on_exit(true);
+    request.set_start(true);
+    request.set_follow(true);
+    v1::CreateWorkloadResponse response;
+    grpc::ClientContext context;
+    grpc::Status status = workloads().CreateWorkload(&context, request, &response);
+    EXPECT_TRUE(status.ok()) << status.error_message();
+    return response;
+  }
+
+  std::unique_ptr<grpc::ClientReader<v1::StreamLogsResponse>> Follow(const std::string& name) {
+    v1::StreamLogsRequest request;
+    request.set_name(name);
+    request.set_follow(true);
+    contexts_.push_back(std::make_unique<grpc::ClientContext>());
+    return workloads().StreamLogs(contexts_.back().get(), request);
+  }
+
   Output Logs(const v1::StreamLogsRequest& request) {
     grpc::ClientContext context;
     auto stream = workloads().StreamLogs(&context, request);
     return ReadAll(*stream);
   }
+
+ private:
+  std::vector<std::unique_ptr<grpc::ClientContext>> contexts_;
 };
 
 TEST_F(LogsTest, BothStreamsAreKeptApart) {
@@ -45,44 +70,67 @@ TEST_F(LogsTest, BothStreamsAreKeptApart) {
   EXPECT_TRUE(output.status.ok()) << output.status.error_message();
 }
 
-TEST_F(LogsTest, AFollowerAttachedBeforeTheStartMissesNothingOfARunThatIsRemoved) {
-  v1::Workload wanted = Spec("once", {"echo", "hi", ";", "exit", "7"});
-  wanted.mutable_spec()->set_remove_on_exit(true);
-  v1::CreateWorkloadResponse created;
-  ASSERT_TRUE(Create(wanted, created).ok());
+TEST_F(LogsTest, WhatIsRemovedAtItsExitStaysUntilItsFollowerCame) {
+  v1::CreateWorkloadResponse created = Run({"echo", "hi", ";", "exit", "7"});
   Wait(created.operation());
-  grpc::ClientContext context;
-  v1::StreamLogsRequest request;
-  request.set_name("once");
-  request.set_follow(true);
-  request.set_next_run(true);
-  auto stream = workloads().StreamLogs(&context, request);
+  WaitStopped("once");
+  EXPECT_TRUE(GetStatus("once").ok());
+  Output output = ReadAll(*Follow("once"));
+  EXPECT_EQ(output.out, "hi\n");
+  ASSERT_TRUE(output.exit.has_value());
+  EXPECT_EQ(output.exit->code(), 7);
+  WaitGone("once");
+}
+
+TEST_F(LogsTest, AFollowerMayComeBeforeTheWorkloadIsMade) {
+  driver_options["fake.probe_ms"] = "300";
+  RestartDaemon();
+  v1::CreateWorkloadResponse created = Run({"echo", "hi", ";", "exit", "7"});
+  auto stream = Follow("once");
   stream->WaitForInitialMetadata();
-  Start("once");
+  EXPECT_EQ(Get("once").status().state(), v1::STATE_CREATING);
   Output output = ReadAll(*stream);
   EXPECT_EQ(output.out, "hi\n");
   ASSERT_TRUE(output.exit.has_value());
   EXPECT_EQ(output.exit->code(), 7);
-  EXPECT_EQ(GetStatus("once").error_code(), grpc::StatusCode::NOT_FOUND);
+  WaitGone("once");
 }
 
 TEST_F(LogsTest, AFollowerOfAFailedStartLearnsTheCode) {
-  v1::Workload wanted = Spec("once", {"no-such-command"});
-  wanted.mutable_spec()->set_remove_on_exit(true);
-  v1::CreateWorkloadResponse created;
-  ASSERT_TRUE(Create(wanted, created).ok());
-  Wait(created.operation());
-  grpc::ClientContext context;
-  v1::StreamLogsRequest request;
-  request.set_name("once");
-  request.set_follow(true);
-  request.set_next_run(true);
-  auto stream = workloads().StreamLogs(&context, request);
-  stream->WaitForInitialMetadata();
-  EXPECT_EQ(Start("once").state(), v1::OPERATION_STATE_FAILED);
-  Output output = ReadAll(*stream);
+  v1::CreateWorkloadResponse created = Run({"no-such-command"});
+  Output output = ReadAll(*Follow("once"));
+  EXPECT_EQ(Wait(created.operation()).state(), v1::OPERATION_STATE_FAILED);
   ASSERT_TRUE(output.exit.has_value());
   EXPECT_EQ(output.exit->code(), 127);
+  WaitGone("once");
+}
+
+TEST_F(LogsTest, AFollowerOfWhatIsNotMadeAfterAllIsLetGo) {
+  driver_options["fake.probe_ms"] = "300";
+  RestartDaemon();
+  v1::CreateWorkloadResponse created = Run({"echo", "hi"});
+  auto stream = Follow("once");
+  stream->WaitForInitialMetadata();
+  grpc::ClientContext context;
+  v1::CancelOperationRequest request;
+  v1::CancelOperationResponse response;
+  request.set_id(created.operation().id());
+  ASSERT_TRUE(operations().CancelOperation(&context, request, &response).ok());
+  Output output = ReadAll(*stream);
+  EXPECT_TRUE(output.status.ok()) << output.status.error_message();
+  EXPECT_FALSE(output.exit.has_value());
+  EXPECT_EQ(Wait(created.operation()).state(), v1::OPERATION_STATE_CANCELLED);
+}
+
+TEST_F(LogsTest, AFollowerOfWhatIsMadeAndNotStartedIsLetGo) {
+  driver_options["fake.probe_ms"] = "300";
+  RestartDaemon();
+  v1::CreateWorkloadResponse created;
+  ASSERT_TRUE(Create(Spec("idle", {"echo", "hi"}), created).ok());
+  Output output = ReadAll(*Follow("idle"));
+  EXPECT_TRUE(output.status.ok()) << output.status.error_message();
+  EXPECT_FALSE(output.exit.has_value());
+  EXPECT_EQ(Get("idle").status().state(), v1::STATE_STOPPED);
 }
 
 TEST_F(LogsTest, AFollowOfWhatHasEndedEnds) {

@@ -142,6 +142,33 @@ TEST_F(RecoveryTest, AnUnusableDriverSaysWhyAndAbortsWhatWasInterrupted) {
   EXPECT_THAT(status.error_message(), testing::HasSubstr("the moon is full"));
 }
 
+TEST_F(RecoveryTest, AnUnusableDriverStillLooksAfterWhatRuns) {
+  Made("web", {"sleep", "infinity"}, /*start=*/true);
+  Made("job", {"sleep", "0.2", ";", "exit", "3"}, /*start=*/true);
+  driver_options["fake.unavailable"] = "the moon is full";
+  RestartDaemon();
+  WaitStopped("job");
+  EXPECT_EQ(Get("job").status().exit().code(), 3);
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_RUNNING);
+  EXPECT_EQ(Stop("web").state(), v1::OPERATION_STATE_DONE);
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+  EXPECT_EQ(Delete("web").state(), v1::OPERATION_STATE_DONE);
+}
+
+TEST_F(RecoveryTest, WhatIsRemovedAtItsExitAndWasNotStartedIsRemoved) {
+  v1::Workload wanted = Spec("once", {"sleep", "infinity"});
+  wanted.mutable_spec()->set_remove_on_exit(true);
+  v1::CreateWorkloadResponse created;
+  ASSERT_TRUE(Create(wanted, created).ok());
+  const std::string uid = Wait(created.operation()).workload_uid();
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_START, uid);
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  WaitReady();
+  EXPECT_EQ(GetStatus("once").error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_F(RecoveryTest, AStateDirectoryIsUsedByOneDaemon) {
   const std::string state = dir() + "/state";
   auto first = core::OpenInstance(state);

@@ -29,6 +29,11 @@ grpc::Status NotFound(const std::string& name) {
                           "vxctl ls -a lists them"));
 }
 
+grpc::Status NotRunning(const std::string& name) {
+  return ToGrpc(WireError(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
+                          absl::StrCat("\"", name, "\" is not running")));
+}
+
 }  // namespace
 
 google::rpc::Status WireError(absl::StatusCode code, const std::string& reason,
@@ -105,7 +110,6 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
     *response->mutable_operation() =
         error.code() != 0 ? vxd_.BeginFailed(v1::OPERATION_TYPE_START, workload.name(), error)
                           : vxd_.Begin(v1::OPERATION_TYPE_START, workload.name());
-    vxd_.started_ = error.code() == 0 || vxd_.script_.exit_after_start_error;
     return grpc::Status::OK;
   }
 
@@ -123,6 +127,7 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
                             v1::KillWorkloadResponse* response) override {
     grpc::Status status = Change(v1::OPERATION_TYPE_KILL, request->name(), *request, response);
     absl::MutexLock lock(&vxd_.mutex_);
+    if (vxd_.script_.in_the_making) return NotRunning(request->name());
     if (!vxd_.script_.deaf) vxd_.killed_by_ = ParseSignal(request->signal()).value_or(0);
     return status;
   }
@@ -149,8 +154,8 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
     v1::Workload workload;
     if (grpc::Status missing = Find(request->name(), &workload); !missing.ok()) return missing;
     writer->SendInitialMetadata();
-    if (request->next_run() && !Await(&FakeVxd::started_)) return grpc::Status::CANCELLED;
     Script script = GetScript();
+    if (script.start_error.code() != 0 && !script.exit_after_start_error) return grpc::Status::OK;
     for (size_t i = 0; i < script.output.size(); ++i) {
       if (script.lost_after != 0 && i == script.lost_after) return LoseOnce();
       if (IsEarlier(script.output[i].time(), request->since())) continue;
@@ -204,13 +209,6 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
   static bool IsEarlier(const google::protobuf::Timestamp& a,
                         const google::protobuf::Timestamp& b) {
     return a.seconds() < b.seconds() || (a.seconds() == b.seconds() && a.nanos() < b.nanos());
-  }
-
-  bool Await(bool FakeVxd::*flag) {
-    absl::MutexLock lock(&vxd_.mutex_);
-    auto ready = [this, flag] { return vxd_.*flag || vxd_.ending_; };
-    vxd_.mutex_.AwaitWithTimeout(absl::Condition(&ready), kLongest);
-    return vxd_.*flag;
   }
 
   int AwaitKill() {

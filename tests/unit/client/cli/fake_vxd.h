@@ -31,6 +31,8 @@ struct Script {
   v1::Exit exit;
   // Stays until it is killed; its exit code is then 128 + the signal.
   bool until_killed = false;
+  // A kill is refused, as nothing runs yet.
+  bool in_the_making = false;
   // Even a kill does not end it.
   bool deaf = false;
   // The log ends without an exit.
@@ -118,7 +120,6 @@ class FakeVxd {
   Script script_ ABSL_GUARDED_BY(mutex_);
   bool hold_ ABSL_GUARDED_BY(mutex_) = false;
   bool lose_wait_ ABSL_GUARDED_BY(mutex_) = false;
-  bool started_ ABSL_GUARDED_BY(mutex_) = false;
   bool ending_ ABSL_GUARDED_BY(mutex_) = false;
   int killed_by_ ABSL_GUARDED_BY(mutex_) = 0;
 

@@ -143,7 +143,6 @@ TEST_F(VxctlReads, LogsSendTheirFlags) {
             0);
   v1::StreamLogsRequest request = vxd_.Asked<v1::StreamLogsRequest>().at(0);
   EXPECT_TRUE(request.follow());
-  EXPECT_FALSE(request.next_run());
   EXPECT_EQ(request.tail(), 3);
   EXPECT_EQ(request.since().seconds(), 1'700'000'000);
   EXPECT_EQ(Vxctl(vxd_, {"logs", "nope"}).exit_code, 1);

@@ -40,19 +40,19 @@ TEST(VxctlRun, PassesOnBothStreamsByteForByteAndTheExitStatus) {
   EXPECT_EQ(result.err, "oh\n");
 }
 
-TEST(VxctlRun, AttachesToTheNextRunBeforeItStarts) {
+TEST(VxctlRun, MakesStartsAndFollowsWithOneChange) {
   FakeVxd vxd;
   EXPECT_EQ(Vxctl(vxd, kRun).exit_code, 0);
   auto created = vxd.Asked<v1::CreateWorkloadRequest>();
   ASSERT_EQ(created.size(), 1u);
-  EXPECT_FALSE(created[0].start());
+  EXPECT_TRUE(created[0].start());
+  EXPECT_TRUE(created[0].follow());
   EXPECT_TRUE(created[0].workload().spec().remove_on_exit());
   EXPECT_FALSE(created[0].request_id().empty());
   auto logs = vxd.Asked<v1::StreamLogsRequest>();
   ASSERT_EQ(logs.size(), 1u);
   EXPECT_TRUE(logs[0].follow());
-  EXPECT_TRUE(logs[0].next_run());
-  EXPECT_EQ(vxd.Asked<v1::StartWorkloadRequest>().size(), 1u);
+  EXPECT_TRUE(vxd.Asked<v1::StartWorkloadRequest>().empty());
 }
 
 TEST(VxctlRun, ASignalledCommandIs128AndTheSignal) {
@@ -118,11 +118,11 @@ TEST(VxctlRun, AnyOtherFailedStartIs1) {
   EXPECT_EQ(result.err, "vxctl: VMs can't run here (DRIVER_UNAVAILABLE)\nhint: install qemu\n");
 }
 
-TEST(VxctlRun, ARefusedCreateIs1AndStartsNothing) {
+TEST(VxctlRun, ARefusedCreateIs1AndFollowsNothing) {
   FakeVxd vxd;
   vxd.Refuse(WireError(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND", "there is no image \"x\""));
   EXPECT_EQ(Vxctl(vxd, kRun).exit_code, 1);
-  EXPECT_TRUE(vxd.Asked<v1::StartWorkloadRequest>().empty());
+  EXPECT_TRUE(vxd.Asked<v1::StreamLogsRequest>().empty());
 }
 
 TEST(VxctlRun, AnOutputThatBreaksOffIs1) {
@@ -173,12 +173,28 @@ TEST(VxctlRun, SendsCtrlCToTheWorkload) {
   script.until_killed = true;
   vxd.SetScript(script);
   RunningVxctl vxctl(vxd, kRun);
-  ASSERT_TRUE(vxd.WaitFor<v1::StartWorkloadRequest>());
+  ASSERT_TRUE(vxd.WaitFor<v1::StreamLogsRequest>());
   vxctl.Signal(SIGINT);
   EXPECT_EQ(vxctl.End().exit_code, 130);
   auto kills = vxd.Asked<v1::KillWorkloadRequest>();
   ASSERT_EQ(kills.size(), 1u);
   EXPECT_EQ(kills[0].signal(), "SIGINT");
+}
+
+TEST(VxctlRun, CtrlCCancelsWhatIsStillBeingMade) {
+  FakeVxd vxd;
+  Script script;
+  script.until_killed = true;
+  script.in_the_making = true;
+  vxd.SetScript(script);
+  vxd.HoldOperations();
+  RunningVxctl vxctl(vxd, kRun);
+  ASSERT_TRUE(vxd.WaitFor<v1::StreamLogsRequest>());
+  vxctl.Signal(SIGINT);
+  CommandResult result = vxctl.End();
+  EXPECT_EQ(result.exit_code, 1);
+  EXPECT_EQ(vxd.Asked<v1::CancelOperationRequest>().size(), 1u);
+  EXPECT_THAT(result.err, HasSubstr("cancelled"));
 }
 
 TEST(VxctlRun, ASecondCtrlCLeavesItRunning) {
@@ -188,7 +204,7 @@ TEST(VxctlRun, ASecondCtrlCLeavesItRunning) {
   script.deaf = true;
   vxd.SetScript(script);
   RunningVxctl vxctl(vxd, kRun);
-  ASSERT_TRUE(vxd.WaitFor<v1::StartWorkloadRequest>());
+  ASSERT_TRUE(vxd.WaitFor<v1::StreamLogsRequest>());
   vxctl.Signal(SIGTERM);
   ASSERT_TRUE(vxd.WaitFor<v1::KillWorkloadRequest>());
   vxctl.Signal(SIGINT);
