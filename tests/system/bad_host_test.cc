@@ -1,5 +1,7 @@
 // Hosts that lack something: vxd starts all the same, runs what it can, and says
 // what is missing.
+#include <signal.h>
+
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
@@ -63,6 +65,26 @@ TEST_F(BadHostTest, WithoutACgroupHierarchyContainersAreRefused) {
   EXPECT_THAT(RunTrue("container"), FailsSaying(1, {"cgroup", "hint:"}));
   ExpectUnavailable("container", "cgroup");
   EXPECT_THAT(vx_.Vxctl({"doctor"}).out, HasSubstr("cgroup"));
+}
+
+TEST_F(BadHostTest, AVmThatRunsIsLookedAfterWhereNoMoreCanRun) {
+  vx_.Start();
+  for (const char* name : {"stays", "dies"}) {
+    ASSERT_THAT(
+        vx_.Vxctl({"launch", "--kind=vm", "--name", name, "busybox", "--", "sleep", "1000"}),
+        Succeeds());
+  }
+  const pid_t qemu = vx_.Inspect("dies")["status"]["pid"];
+  vx_.Kill();
+  ASSERT_EQ(kill(qemu, SIGKILL), 0);
+  vx_.Start({.args = {"--set", "vm.emulator=/nonexistent/qemu"}});
+  EXPECT_THAT(vx_.Vxctl({"wait", "dies"}), Succeeds());
+  EXPECT_EQ(vx_.State("stays"), "running");
+  EXPECT_THAT(vx_.Vxctl({"start", "dies"}), FailsSaying(1, {"/nonexistent/qemu", "hint:"}));
+  ExpectUnavailable("libvirt", "/nonexistent/qemu");
+  EXPECT_THAT(vx_.Vxctl({"stop", "-t", "0s", "stays"}), Succeeds());
+  EXPECT_EQ(vx_.State("stays"), "stopped");
+  EXPECT_THAT(vx_.Vxctl({"rm", "stays", "dies"}), Succeeds());
 }
 
 TEST_F(BadHostTest, DoctorSaysWhichChecksFailAndWhatToDo) {

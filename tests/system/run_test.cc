@@ -1,4 +1,7 @@
 // `vxctl run`: what a command prints and how it ends, the same for both kinds.
+#include <signal.h>
+
+#include "absl/time/clock.h"
 #include "tests/system/harness/system_test.h"
 
 namespace vx::system_test {
@@ -18,6 +21,21 @@ TEST_P(RunTest, PrintsAndExitsAsTheCommandDoes) {
 
 TEST_P(RunTest, WithRmLeavesNoWorkload) {
   EXPECT_THAT(RunScript("true", {"--name", "gone"}), Succeeds());
+  EXPECT_EQ(Vxctl({"ls", "-a", "-q"}).out, "");
+}
+
+TEST_P(RunTest, WithRmLeavesNoWorkloadWhenTheClientIsKilledAtAnyMoment) {
+  for (int milliseconds = 0; milliseconds < 40; milliseconds += 4) {
+    auto client =
+        vx().VxctlInBackground({"run", "--rm", kind_flag(), "busybox", "--", "echo", "hi"});
+    client->WaitForOutput("hi", absl::Milliseconds(milliseconds));
+    client->Signal(SIGKILL);
+    client->Wait();
+  }
+  // Longer than vxd waits for a follower that does not come.
+  const absl::Time end = absl::Now() + absl::Seconds(60);
+  while (Vxctl({"ls", "-a", "-q"}).out != "" && absl::Now() < end)
+    absl::SleepFor(absl::Milliseconds(50));
   EXPECT_EQ(Vxctl({"ls", "-a", "-q"}).out, "");
 }
 
