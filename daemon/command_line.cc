@@ -3,6 +3,7 @@
 #include <getopt.h>
 
 #include <cstdio>
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,12 @@ constexpr option kOptions[] = {{"config", required_argument, nullptr, kConfig},
                                {"help", no_argument, nullptr, 'h'},
                                {nullptr, 0, nullptr, 0}};
 
+// A shell's user means the folder that the shell is in.
+std::string FromHere(const std::string& path) {
+  std::error_code error;
+  return path.empty() ? path : std::filesystem::absolute(path, error).lexically_normal().string();
+}
+
 absl::StatusOr<Verdict> ReadFlags(int argc, char** argv, Flags& flags) {
   opterr = 0;
   for (int c = 0; (c = getopt_long(argc, argv, ":h", kOptions, nullptr)) != -1;) {
@@ -67,9 +74,9 @@ absl::StatusOr<Verdict> ReadFlags(int argc, char** argv, Flags& flags) {
       case 'h': fputs(kHelp, stdout); return Verdict::kExit;
       case kVersion: printf("vxd %s\n", VX_VERSION); return Verdict::kExit;
       case kConfig: flags.file = optarg; break;
-      case kStateDir: flags.keys.emplace_back("daemon.state_dir", optarg); break;
-      case kRuntimeDir: flags.keys.emplace_back("daemon.runtime_dir", optarg); break;
-      case kSocket: flags.keys.emplace_back("daemon.socket", optarg); break;
+      case kStateDir: flags.keys.emplace_back("daemon.state_dir", FromHere(optarg)); break;
+      case kRuntimeDir: flags.keys.emplace_back("daemon.runtime_dir", FromHere(optarg)); break;
+      case kSocket: flags.keys.emplace_back("daemon.socket", FromHere(optarg)); break;
       case kListen: flags.keys.emplace_back("daemon.listen", optarg); break;
       case kLogLevel: flags.keys.emplace_back("log.level", optarg); break;
       case kSet: flags.assignments.push_back(optarg); break;

@@ -20,7 +20,7 @@
 namespace vx {
 namespace {
 
-enum class Type { kString, kBool, kInt, kList, kTable };
+enum class Type { kString, kPath, kBool, kInt, kList, kTable };
 
 struct Key {
   const char* name;
@@ -31,32 +31,32 @@ struct Key {
 };
 
 constexpr Key kKeys[] = {
-    {"daemon.state_dir", Type::kString, "/var/lib/vx"},
-    {"daemon.runtime_dir", Type::kString, "/run/vx"},
-    {"daemon.socket", Type::kString, ""},
+    {"daemon.state_dir", Type::kPath, "/var/lib/vx"},
+    {"daemon.runtime_dir", Type::kPath, "/run/vx"},
+    {"daemon.socket", Type::kPath, ""},
     {"daemon.group", Type::kString, "vx"},
     {"daemon.listen", Type::kString, ""},
-    {"tls.cert", Type::kString, ""},
-    {"tls.key", Type::kString, ""},
-    {"tls.client_ca", Type::kString, ""},
+    {"tls.cert", Type::kPath, ""},
+    {"tls.key", Type::kPath, ""},
+    {"tls.client_ca", Type::kPath, ""},
     {"auth.operator_host_access", Type::kBool, "false"},
     {"network.bridge", Type::kString, ""},
     {"network.subnet", Type::kString, "10.117.0.0/16"},
     {"network.ipv6", Type::kString, ""},
     {"network.dns", Type::kString, ""},
     {"container.subuid", Type::kString, "auto"},
-    {"container.subuid_claims_file", Type::kString, ""},
-    {"container.seccomp_profile", Type::kString, ""},
+    {"container.subuid_claims_file", Type::kPath, ""},
+    {"container.seccomp_profile", Type::kPath, ""},
     {"vm.uri", Type::kString, "qemu:///embed"},
     {"vm.accel", Type::kString, "auto"},
-    {"vm.kernel", Type::kString, ""},
-    {"vm.emulator", Type::kString, ""},
-    {"vm.embed_cache", Type::kString, ""},
+    {"vm.kernel", Type::kPath, ""},
+    {"vm.emulator", Type::kPath, ""},
+    {"vm.embed_cache", Type::kPath, ""},
     {"images.insecure_registries", Type::kList, ""},
     {"images.mirrors", Type::kTable, ""},
     {"images.max_layer_bytes", Type::kInt, "10737418240"},
     {"images.max_unpacked_bytes", Type::kInt, "42949672960"},
-    {"drivers.dir", Type::kString, ""},
+    {"drivers.dir", Type::kPath, ""},
     {"drivers.enabled", Type::kList, "container,libvirt"},
     {"log.level", Type::kString, "info", "debug,info,warn,error"},
     {"log.format", Type::kString, "text", "text,journal"},
@@ -90,11 +90,13 @@ bool Fits(Type type, const std::string& value) {
   int64_t number = 0;
   if (type == Type::kBool) return value == "true" || value == "false";
   if (type == Type::kInt) return absl::SimpleAtoi(value, &number) && number > 0;
+  if (type == Type::kPath) return value.empty() || value[0] == '/';
   return true;
 }
 
 const char* TypeWord(Type type) {
   switch (type) {
+    case Type::kPath: return "an absolute path";
     case Type::kBool: return "true or false";
     case Type::kInt: return "a number above 0";
     case Type::kList: return "a list of strings";
@@ -105,7 +107,8 @@ const char* TypeWord(Type type) {
 
 // The value as Config keeps it; nothing when it is of another type.
 std::optional<std::string> Flatten(const toml::node& node, Type type) {
-  if (type == Type::kString && node.is_string()) return node.as_string()->get();
+  const bool text = type == Type::kString || type == Type::kPath;
+  if (text && node.is_string()) return node.as_string()->get();
   if (type == Type::kBool && node.is_boolean()) return node.as_boolean()->get() ? "true" : "false";
   if (type == Type::kInt && node.is_integer()) return absl::StrCat(node.as_integer()->get());
   std::vector<std::string> parts;

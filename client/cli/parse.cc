@@ -1,9 +1,12 @@
 #include "client/cli/parse.h"
 
+#include <iconv.h>
+
 #include <cstdlib>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -57,6 +60,20 @@ bool TakeHostIp(absl::string_view* text, std::string* ip) {
 
 }  // namespace
 
+absl::Status CheckText(absl::string_view text) {
+  iconv_t decoder = iconv_open("UTF-32LE", "UTF-8");
+  std::string in(text);
+  std::string out(4 * in.size(), 0);
+  char* from = in.data();
+  char* to = out.data();
+  size_t left = in.size(), room = out.size();
+  const bool valid = iconv(decoder, &from, &left, &to, &room) != static_cast<size_t>(-1);
+  iconv_close(decoder);
+  return valid ? absl::OkStatus()
+               : Bad("BAD_TEXT", absl::CHexEscape(text), "text in UTF-8",
+                     "vx carries text only; pass other bytes in a file or through stdin");
+}
+
 absl::Status AddLabel(absl::string_view text, StringMap* labels) {
   auto [key, value] = Split(text, '=');
   if (key.empty()) return Bad("BAD_LABEL", text, "a label", "write KEY=VALUE");
@@ -68,6 +85,7 @@ absl::Status AddEnv(absl::string_view text, StringMap* env) {
   auto [key, value] = Split(text, '=');
   std::string name(key);
   if (name.empty()) return Bad("BAD_ENV", text, "a variable", "write NAME=VALUE");
+  VX_RETURN_IF_ERROR(CheckText(text));
   if (absl::StrContains(text, "=")) {
     (*env)[name] = std::string(value);
     return absl::OkStatus();
@@ -78,6 +96,7 @@ absl::Status AddEnv(absl::string_view text, StringMap* env) {
                  absl::StrCat(name, " is not in the environment of vxctl"),
                  absl::StrCat("export it, or write ", name, "=VALUE"));
   }
+  VX_RETURN_IF_ERROR(CheckText(own));
   (*env)[name] = own;
   return absl::OkStatus();
 }

@@ -16,6 +16,9 @@ namespace vx::cli {
 
 using StringMap = google::protobuf::Map<std::string, std::string>;
 
+// What the API can carry: text in UTF-8.
+absl::Status CheckText(absl::string_view text);
+
 // "K=V", or "K" with an empty value.
 absl::Status AddLabel(absl::string_view text, StringMap* labels);
 

@@ -6,6 +6,7 @@
 #include "client/cli/commands/commands.h"
 #include "client/cli/context.h"
 #include "client/cli/errors.h"
+#include "client/cli/parse.h"
 #include "client/cli/render/progress.h"
 
 namespace vx::cli {
@@ -49,6 +50,9 @@ const std::vector<Verb>& Verbs() {
 }
 
 int RunCommandLine(std::vector<std::string> words) {
+  for (const std::string& word : words) {
+    if (absl::Status status = CheckText(word); !status.ok()) return Report(status);
+  }
   GlobalFlags flags;
   auto globals = [&](Arguments& arguments) {
     arguments.Option("--host", &flags.host, "HOST",

@@ -1,5 +1,6 @@
 #include "daemon/service/workload_service.h"
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -7,6 +8,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
@@ -25,8 +27,24 @@ std::string StateWord(v1::State state) {
   return absl::AsciiStrToLower(v1::State_Name(state).substr(sizeof "STATE_" - 1));
 }
 
+std::vector<std::string> StateWords() {
+  std::vector<std::string> words;
+  const auto* states = v1::State_descriptor();
+  for (int i = 0; i < states->value_count(); ++i) {
+    const auto state = static_cast<v1::State>(states->value(i)->number());
+    if (state != v1::STATE_UNSPECIFIED) words.push_back(StateWord(state));
+  }
+  return words;
+}
+
 absl::Status BadFilter(absl::string_view text, absl::string_view why) {
   return InvalidFields({{"filters", absl::StrCat("\"", text, "\": ", why)}});
+}
+
+absl::Status CheckStateWord(const std::string& text, const std::string& word) {
+  const std::vector<std::string> words = StateWords();
+  if (std::find(words.begin(), words.end(), word) != words.end()) return absl::OkStatus();
+  return BadFilter(text, absl::StrCat("a state is one of ", absl::StrJoin(words, ", ")));
 }
 
 bool HasLabel(const v1::Workload& workload, const std::string& key,
@@ -49,16 +67,17 @@ absl::StatusOr<Filter> ParseFilter(const std::string& text) {
   const std::string key = text.substr(0, equals);
   const std::string value = text.substr(equals + 1);
   if (key == "kind") {
+    if (value != "container" && value != "vm") return BadFilter(text, "a kind is container or vm");
     return Filter([value](const v1::Workload& w) { return core::KindName(w.kind()) == value; });
   }
   if (key == "state") {
+    VX_RETURN_IF_ERROR(CheckStateWord(text, value));
     return Filter(
         [value](const v1::Workload& w) { return StateWord(w.status().state()) == value; });
   }
   if (key == "name") {
-    return Filter([value](const v1::Workload& w) {
-      return w.name().find(value) != std::string::npos;
-    });
+    return Filter(
+        [value](const v1::Workload& w) { return w.name().find(value) != std::string::npos; });
   }
   if (key == "image") {
     VX_ASSIGN_OR_RETURN(std::string name, core::Images::FullName(value));
@@ -98,14 +117,15 @@ bool Holds(v1::WaitCondition condition, const v1::Workload& workload) {
 
 }  // namespace
 
-grpc::ServerUnaryReactor* WorkloadService::CreateWorkload(
-    Call* call, const v1::CreateWorkloadRequest* request, v1::CreateWorkloadResponse* response) {
+grpc::ServerUnaryReactor* WorkloadService::CreateWorkload(Call* call,
+                                                          const v1::CreateWorkloadRequest* request,
+                                                          v1::CreateWorkloadResponse* response) {
   return service::Unary(context_, call, request, [=, this](const Caller& caller) -> absl::Status {
-    VX_ASSIGN_OR_RETURN(core::Created created,
-                        context_.core.workloads().Create(
-                            request->workload(),
-                            {.start = request->start(), .follow = request->follow()},
-                            KeyOf(caller, *request)));
+    VX_ASSIGN_OR_RETURN(
+        core::Created created,
+        context_.core.workloads().Create(request->workload(),
+                                         {.start = request->start(), .follow = request->follow()},
+                                         KeyOf(caller, *request)));
     *response->mutable_operation() = std::move(created.operation);
     if (!created.workload.uid().empty()) {
       *response->mutable_workload() = std::move(created.workload);
@@ -196,9 +216,9 @@ grpc::ServerUnaryReactor* WorkloadService::KillWorkload(Call* call,
                                                         const v1::KillWorkloadRequest* request,
                                                         v1::KillWorkloadResponse* response) {
   return service::Unary(context_, call, request, [=, this](const Caller& caller) {
-    return Answer(context_.core.workloads().Kill(request->name(), request->signal(),
-                                                 KeyOf(caller, *request)),
-                  response);
+    return Answer(
+        context_.core.workloads().Kill(request->name(), request->signal(), KeyOf(caller, *request)),
+        response);
   });
 }
 

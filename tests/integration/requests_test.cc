@@ -111,12 +111,18 @@ TEST_F(RequestsTest, FiltersActOnTheServer) {
   request.add_filters("kind=container");
   ASSERT_EQ(List(request).workloads_size(), 1);
   EXPECT_EQ(List(request).workloads(0).name(), "web");
-  grpc::ClientContext context;
-  v1::ListWorkloadsResponse response;
-  request.add_filters("colour=red");
-  grpc::Status status = workloads().ListWorkloads(&context, request, &response);
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
-  EXPECT_THAT(status.error_message(), testing::HasSubstr("colour"));
+}
+
+TEST_F(RequestsTest, AFilterThatCannotHoldIsNamed) {
+  for (const char* filter : {"colour=red", "state=asleep", "kind=jail", "web"}) {
+    grpc::ClientContext context;
+    v1::ListWorkloadsRequest request;
+    v1::ListWorkloadsResponse response;
+    request.add_filters(filter);
+    grpc::Status status = workloads().ListWorkloads(&context, request, &response);
+    EXPECT_EQ(status.error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+    EXPECT_THAT(status.error_message(), testing::HasSubstr(filter));
+  }
 }
 
 TEST_F(RequestsTest, ABadPageTokenIsRefused) {

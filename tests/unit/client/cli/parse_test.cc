@@ -53,6 +53,16 @@ TEST(AddEnv, TakesValuesAndTheEnvironment) {
   EXPECT_EQ(ErrorReason(AddEnv("=x", &env)), "BAD_ENV");
 }
 
+TEST(CheckText, TakesUtf8Only) {
+  for (const char* text : {"", "plain", "Zoë", "\xF0\x9F\x90\xB3"})
+    EXPECT_TRUE(CheckText(text).ok());
+  for (const char* text : {"\xFF", "a\xC3", "\xC0\x80", "\xED\xA0\x80"}) {
+    EXPECT_EQ(ErrorReason(CheckText(text)), "BAD_TEXT") << text;
+  }
+  StringMap env;
+  EXPECT_EQ(ErrorReason(AddEnv("A=\xFF", &env)), "BAD_TEXT");
+}
+
 TEST(AddEnvFile, ReadsLinesAndNamesTheBadOne) {
   std::string file = testing::TempDir() + "vx-parse-test.env";
   ASSERT_TRUE(WriteFileAtomic(file, "# comment\n\nA=1\r\n  B=two words \n", 0600).ok());

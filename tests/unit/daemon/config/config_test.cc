@@ -55,6 +55,12 @@ TEST_F(ConfigTest, ASyntaxErrorIsNamedWithItsLine) {
               testing::HasSubstr(file_ + ":2"));
 }
 
+TEST_F(ConfigTest, ARelativePathIsNamed) {
+  absl::Status status = Read("[daemon]\nstate_dir = \"vx\"\n");
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr(file_ + ":2"));
+  EXPECT_THAT(std::string(status.message()), testing::HasSubstr("an absolute path"));
+}
+
 TEST_F(ConfigTest, AWrongTypeIsNamed) {
   EXPECT_THAT(std::string(Read("[auth]\noperator_host_access = \"yes\"\n").message()),
               testing::HasSubstr("true or false"));
