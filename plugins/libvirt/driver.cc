@@ -31,6 +31,11 @@ absl::Status NotRunning(const std::string& uid) {
                absl::StrCat("VM ", uid, " does not run"));
 }
 
+absl::Status QemuDied() {
+  return Error(absl::StatusCode::kInternal, "QEMU_DIED", "QEMU died as soon as the VM was made",
+               "see the host's log, and `vxctl doctor`");
+}
+
 absl::StatusOr<v1::Workload> ReadWorkload(const std::string& run) {
   VX_ASSIGN_OR_RETURN(std::string content, ReadFile(run + kWorkloadFile));
   v1::Workload workload;
@@ -86,8 +91,10 @@ std::vector<v1::Check> LibvirtDriver::Doctor() { return host_.Check(); }
 void LibvirtDriver::Adopt() {
   if (IsEmbedded(host_.uri())) {
     const std::string library = EmbedLibraryDir(paths_.embed_root());
-    MakeDirs(library, 0700).IgnoreError();
-    reaper_ = std::make_unique<ProbeReaper>(watcher_.get(), library);
+    for (const std::string& dir : {machine_host_.pid_dir, library}) {
+      MakeDirs(dir, 0700).IgnoreError();
+    }
+    reaper_ = std::make_unique<QemuReaper>(watcher_.get(), machine_host_.pid_dir, library);
   }
   auto uids = ListDir(paths_.runs());
   for (const std::string& uid : uids.ok() ? *uids : std::vector<std::string>()) {
@@ -150,7 +157,8 @@ absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload
   if (auto old = FindDomain(*machine); old.ok()) VX_RETURN_IF_ERROR(old->Destroy());
   const DomainSpec spec = MakeDomainSpec(*machine, workload, paths_, equipment);
   VX_RETURN_IF_ERROR(equipment.connection->CreatePaused(DomainXml(spec)).status());
-  return machine->WatchQemu();
+  const absl::Status watched = machine->WatchQemu();
+  return absl::IsNotFound(watched) ? QemuDied() : watched;
 }
 
 absl::Status LibvirtDriver::Start(const std::string& uid) {

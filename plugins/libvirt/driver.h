@@ -20,7 +20,7 @@
 #include "plugins/libvirt/host.h"
 #include "plugins/libvirt/machine.h"
 #include "plugins/libvirt/paths.h"
-#include "plugins/libvirt/probe_reaper.h"
+#include "plugins/libvirt/qemu_reaper.h"
 #include "plugins/libvirt/watcher.h"
 
 namespace vx::libvirt {
@@ -96,7 +96,7 @@ class LibvirtDriver : public driver::Driver {
 
   // Destroyed first, in this order: watcher, reaper, pool.
   std::unique_ptr<WorkPool> pool_;
-  std::unique_ptr<ProbeReaper> reaper_;
+  std::unique_ptr<QemuReaper> reaper_;
   std::unique_ptr<Watcher> watcher_;
 };
 

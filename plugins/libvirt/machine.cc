@@ -11,7 +11,6 @@
 #include "daemon/base/pidfd.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/libvirt/console.h"
-#include "plugins/libvirt/probe_reaper.h"
 
 namespace vx::libvirt {
 namespace {
@@ -127,10 +126,6 @@ void Machine::OnShimGone() {
 }
 
 void Machine::OnQemuGone() {
-  {
-    absl::MutexLock lock(&mutex_);
-    ReapChild(qemu_->pidfd.get());
-  }
   host_->pool->Run([self = shared_from_this()] { self->End(); });
 }
 

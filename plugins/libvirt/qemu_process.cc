@@ -15,21 +15,27 @@
 namespace vx::libvirt {
 namespace {
 
-// Fields of /proc/PID/stat after the name, from 0.
-constexpr size_t kUserTicks = 11, kSystemTicks = 12;
+// Numbers of /proc/PID/stat after the name and the state, from 0.
+constexpr size_t kParent = 0, kUserTicks = 10, kSystemTicks = 11, kNumbers = 12;
 
-absl::StatusOr<absl::Duration> CpuTime(pid_t pid) {
+absl::StatusOr<std::vector<int64_t>> ReadStat(pid_t pid) {
   VX_ASSIGN_OR_RETURN(std::string stat, ReadFile(absl::StrCat("/proc/", pid, "/stat")));
   const size_t name_end = stat.rfind(')');
   if (name_end == std::string::npos) return absl::InternalError("bad /proc/PID/stat");
   const std::vector<absl::string_view> fields =
       absl::StrSplit(absl::string_view(stat).substr(name_end + 1), ' ', absl::SkipEmpty());
-  int64_t user = 0, system = 0;
-  if (fields.size() <= kSystemTicks || !absl::SimpleAtoi(fields[kUserTicks], &user) ||
-      !absl::SimpleAtoi(fields[kSystemTicks], &system)) {
-    return absl::InternalError("bad /proc/PID/stat");
+  std::vector<int64_t> numbers(kNumbers);
+  for (size_t i = 0; i < kNumbers; ++i) {
+    if (fields.size() <= i + 1 || !absl::SimpleAtoi(fields[i + 1], &numbers[i])) {
+      return absl::InternalError("bad /proc/PID/stat");
+    }
   }
-  return absl::Seconds(1) * (user + system) / sysconf(_SC_CLK_TCK);
+  return numbers;
+}
+
+absl::StatusOr<absl::Duration> CpuTime(pid_t pid) {
+  VX_ASSIGN_OR_RETURN(std::vector<int64_t> stat, ReadStat(pid));
+  return absl::Seconds(1) * (stat[kUserTicks] + stat[kSystemTicks]) / sysconf(_SC_CLK_TCK);
 }
 
 absl::StatusOr<int64_t> ProportionalMemory(pid_t pid) {
@@ -59,6 +65,11 @@ absl::StatusOr<QemuProcess> FindQemu(const std::string& pid_dir, const std::stri
     return absl::NotFoundError(absl::StrCat("no QEMU of ", name, " runs"));
   }
   return qemu;
+}
+
+absl::StatusOr<pid_t> ParentOf(pid_t pid) {
+  VX_ASSIGN_OR_RETURN(std::vector<int64_t> stat, ReadStat(pid));
+  return static_cast<pid_t>(stat[kParent]);
 }
 
 absl::StatusOr<driver::Usage> ProcessUsage(pid_t pid) {

@@ -20,6 +20,9 @@ struct QemuProcess {
 // when there is none; a recycled pid is not taken for it.
 absl::StatusOr<QemuProcess> FindQemu(const std::string& pid_dir, const std::string& name);
 
+// The process's parent, of a zombie too.
+absl::StatusOr<pid_t> ParentOf(pid_t pid);
+
 // Processor time and the share of memory that is the process's own (PSS).
 absl::StatusOr<driver::Usage> ProcessUsage(pid_t pid);
 

@@ -1,0 +1,108 @@
+#include "plugins/libvirt/qemu_reaper.h"
+
+#include <sys/inotify.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <memory>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/file.h"
+#include "daemon/base/pidfd.h"
+#include "plugins/libvirt/qemu_process.h"
+
+namespace vx::libvirt {
+namespace {
+
+constexpr char kProbePrefix[] = "qmp-";
+constexpr char kProbePidFile[] = "/qmp.pid";
+constexpr char kPidFileSuffix[] = ".pid";
+// QEMU keeps its pid file open: it is written, not closed.
+constexpr uint32_t kWritten = IN_CREATE | IN_MODIFY | IN_ONLYDIR;
+
+// False when it is not a child of ours.
+bool ReapChild(int pidfd) {
+  return waitid(P_PIDFD, static_cast<id_t>(pidfd), nullptr, WEXITED | WNOHANG) == 0;
+}
+
+}  // namespace
+
+QemuReaper::QemuReaper(Watcher* watcher, const std::string& pid_dir, std::string probe_dir)
+    : watcher_(watcher), probe_dir_(std::move(probe_dir)) {
+  UniqueFd inotify(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
+  inotify_ = inotify.get();
+  probe_dir_watch_ = inotify_add_watch(inotify_, probe_dir_.c_str(), IN_CREATE | IN_ONLYDIR);
+  if (!WatchPidFiles(pid_dir) && probe_dir_watch_ < 0) return;
+  watcher_->Add(std::move(inotify), [this] {
+    ReadEvents();
+    return true;
+  });
+}
+
+bool QemuReaper::WatchPidFiles(const std::string& dir) {
+  const int watch = inotify_add_watch(inotify_, dir.c_str(), kWritten);
+  if (watch >= 0) folders_[watch] = dir;
+  return watch >= 0;
+}
+
+void QemuReaper::ReadEvents() {
+  alignas(inotify_event) char buffer[4096];
+  const ssize_t n = read(inotify_, buffer, sizeof buffer);
+  for (ssize_t at = 0; at < n;) {
+    const auto* event = reinterpret_cast<const inotify_event*>(buffer + at);
+    at += static_cast<ssize_t>(sizeof *event + event->len);
+    const std::string name = event->len > 0 ? event->name : "";
+    if (event->mask & IN_IGNORED) {
+      folders_.erase(event->wd);
+    } else if (event->wd == probe_dir_watch_) {
+      if (!absl::StartsWith(name, kProbePrefix)) continue;
+      const std::string folder = absl::StrCat(probe_dir_, "/", name);
+      // It may have been written before it was watched.
+      if (WatchPidFiles(folder)) ReapWhenDead(folder + kProbePidFile);
+    } else if (auto it = folders_.find(event->wd); it != folders_.end()) {
+      if (absl::EndsWith(name, kPidFileSuffix)) ReapWhenDead(absl::StrCat(it->second, "/", name));
+    }
+  }
+}
+
+void QemuReaper::ReapWhenDead(const std::string& pid_file) {
+  auto content = ReadFile(pid_file);
+  pid_t pid = 0;
+  if (!content.ok() || !absl::SimpleAtoi(*content, &pid)) return;
+  // libvirt's own driver has a pid file too.
+  if (pid == getpid() || awaited_.contains(pid)) return;
+  auto pidfd = OpenPidfd(pid);
+  if (!pidfd.ok()) return;
+  awaited_.insert(pid);
+  const int fd = pidfd->get();
+  watcher_->Add(*std::move(pidfd), [this, pid, fd] {
+    Reap(pid, fd);
+    return false;
+  });
+}
+
+void QemuReaper::Reap(pid_t pid, int pidfd) {
+  awaited_.erase(pid);
+  if (!ReapChild(pidfd)) ReapOnceOurs(pid);
+}
+
+// One that dies at once may do so before the process in between, which libvirt
+// started it by, has ended and left it to us.
+void QemuReaper::ReapOnceOurs(pid_t pid) {
+  auto pidfd = OpenPidfd(pid);
+  auto parent = ParentOf(pid);
+  if (!pidfd.ok() || !parent.ok()) return;
+  auto parent_pidfd = OpenPidfd(*parent);
+  // Another thread of ours may have reaped it meanwhile, or it may be ours by now.
+  if (ReapChild(pidfd->get()) || !parent_pidfd.ok() || *parent == getpid()) return;
+  auto orphan = std::make_shared<UniqueFd>(*std::move(pidfd));
+  watcher_->Add(*std::move(parent_pidfd), [orphan] {
+    ReapChild(orphan->get());
+    return false;
+  });
+}
+
+}  // namespace vx::libvirt
