@@ -55,10 +55,11 @@ absl::Status InvalidFields(const std::vector<FieldViolation>& violations) {
     absl::StrAppend(out, v.field, ": ", v.description);
   });
   absl::Status status = Error(absl::StatusCode::kInvalidArgument, "INVALID_FIELDS", message);
-  status.SetPayload(kViolations, absl::Cord(absl::StrJoin(
-                                     violations, kViolationEnd, [](std::string* out, const auto& v) {
-                                       absl::StrAppend(out, v.field, kFieldEnd, v.description);
-                                     })));
+  status.SetPayload(
+      kViolations,
+      absl::Cord(absl::StrJoin(violations, kViolationEnd, [](std::string* out, const auto& v) {
+        absl::StrAppend(out, v.field, kFieldEnd, v.description);
+      })));
   return status;
 }
 
@@ -69,9 +70,8 @@ absl::Status ErrnoError(int error, absl::string_view what) {
 absl::Status Annotate(const absl::Status& status, absl::string_view prefix) {
   if (status.ok()) return status;
   absl::Status annotated(status.code(), absl::StrCat(prefix, ": ", status.message()));
-  status.ForEachPayload([&](absl::string_view key, const absl::Cord& value) {
-    annotated.SetPayload(key, value);
-  });
+  status.ForEachPayload(
+      [&](absl::string_view key, const absl::Cord& value) { annotated.SetPayload(key, value); });
   return annotated;
 }
 

@@ -153,7 +153,8 @@ absl::Status RemoveTree(const std::string& path) {
   VX_RETURN_IF_ERROR(top.status());
   // Again, for what was moved up.
   while (rmdir(path.c_str()) < 0 && errno != ENOENT) {
-    if (errno != ENOTEMPTY && errno != EEXIST) return ErrnoError(errno, absl::StrCat("rmdir ", path));
+    if (errno != ENOTEMPTY && errno != EEXIST)
+      return ErrnoError(errno, absl::StrCat("rmdir ", path));
     UniqueFd again(openat(top->get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!again.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
     VX_RETURN_IF_ERROR(EmptyDir(std::move(again), top->get(), 0, path));

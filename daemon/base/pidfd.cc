@@ -16,6 +16,7 @@
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
+#include "daemon/base/poll.h"
 
 namespace vx {
 
@@ -34,14 +35,7 @@ absl::Status SignalPidfd(int pidfd, int signal) {
 }
 
 bool WaitPidfd(int pidfd, absl::Duration timeout) {
-  const absl::Time deadline = absl::Now() + timeout;
-  while (true) {
-    pollfd p{pidfd, POLLIN, 0};
-    const int64_t left = absl::ToInt64Milliseconds(deadline - absl::Now());
-    int n = poll(&p, 1, static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30)));
-    if (n > 0) return true;
-    if (n == 0 && absl::Now() >= deadline) return false;
-  }
+  return WaitReadable(pidfd, absl::Now() + timeout).ok();
 }
 
 uint64_t ProcessStartTicks(pid_t pid) {

@@ -6,8 +6,8 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 
-#define VX_RETURN_IF_ERROR(expr)                  \
-  do {                                            \
+#define VX_RETURN_IF_ERROR(expr)                                            \
+  do {                                                                      \
     if (absl::Status vx_status = (expr); !vx_status.ok()) return vx_status; \
   } while (false)
 

@@ -1,5 +1,6 @@
 // The steps of every operation on a workload. Each body runs in the workload's
 // turn, so nothing else changes it meanwhile.
+#include <signal.h>
 #include <spdlog/spdlog.h>
 
 #include <utility>
@@ -111,11 +112,24 @@ absl::Status Workloads::DoCreate(OperationRun& run, const std::string& uid, bool
     return built;
   }
   workload.mutable_status()->set_state(v1::STATE_STOPPED);
-  if (start) return Launch(run, *driver, workload);
+  if (start) {
+    absl::Status launched = Launch(run, *driver, workload);
+    if (absl::IsCancelled(launched) && !run.superseded()) UndoCreate(run, *driver, uid);
+    return launched;
+  }
   run.AtEnd([workload](store::Transaction& tx) {
     return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
   });
   return absl::OkStatus();
+}
+
+void Workloads::UndoCreate(OperationRun& run, driver::Driver& driver, const std::string& uid) {
+  run.AtEnd(nullptr);
+  absl::StatusOr<v1::Workload> workload = Load(uid);
+  // It may be gone as one that is removed at its exit.
+  if (!workload.ok()) return;
+  absl::Status removed = Remove(driver, *workload);
+  if (!removed.ok()) spdlog::error("workload={}: undo: {}", workload->name(), removed.ToString());
 }
 
 absl::Status Workloads::DoStart(OperationRun& run, const std::string& uid) {
@@ -151,7 +165,7 @@ absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Wo
     VX_RETURN_IF_ERROR(run.Phase("create"));
     VX_RETURN_IF_ERROR(driver.Create(workload).status());
     VX_RETURN_IF_ERROR(run.Phase("start"));
-    return driver.Start(uid);
+    return driver.Start(uid, run.cancellation());
   };
   absl::Status launched = launch();
   if (!launched.ok()) return LaunchFailed(run, driver, workload, launched);
@@ -199,14 +213,16 @@ absl::Status Workloads::EndRun(OperationRun& run, driver::Driver& driver, v1::Wo
   status->set_state(v1::STATE_STOPPING);
   status->set_desired(v1::DESIRED_STATE_STOPPED);
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
-  absl::Status stopped = driver.Stop(workload.uid(), grace);
+  absl::Status stopped = driver.Stop(workload.uid(), grace, run.cancellation());
   absl::StatusOr<driver::Observation> seen = driver.Observe(workload.uid());
   if (stopped.ok()) stopped = seen.status();
   if (stopped.ok()) stopped = CloseRun(driver, workload, *seen, /*by_user=*/true);
   if (stopped.ok()) return stopped;
   // It could not be ended: it is what it was.
   *status = before;
-  status->set_message(absl::StrCat("stop failed: ", std::string(stopped.message())));
+  if (!absl::IsCancelled(stopped)) {
+    status->set_message(absl::StrCat("stop failed: ", std::string(stopped.message())));
+  }
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
   return stopped;
 }
@@ -242,6 +258,8 @@ absl::Status Workloads::DoRestart(OperationRun& run, const std::string& uid,
 absl::Status Workloads::DoKill(OperationRun& run, const std::string& uid, int signal) {
   v1::Workload workload;
   VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kLookAfter, workload));
+  // A start that this superseded has ended it.
+  if (signal == SIGKILL && !IsActive(workload)) return absl::OkStatus();
   if (!IsActive(workload)) {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
                  absl::StrCat("\"", workload.name(), "\" is not running"));
@@ -253,7 +271,7 @@ absl::Status Workloads::DoKill(OperationRun& run, const std::string& uid, int si
   }
   VX_RETURN_IF_ERROR(driver->Kill(uid, signal));
   // What SIGKILL ended is shown as ended when the operation is.
-  return signal == 9 ? Absorb(*driver, workload) : absl::OkStatus();
+  return signal == SIGKILL ? Absorb(*driver, workload) : absl::OkStatus();
 }
 
 absl::Status Workloads::DoFreeze(OperationRun& run, const std::string& uid, bool freeze) {
@@ -296,7 +314,10 @@ absl::Status Workloads::DoUpdate(OperationRun& run, const std::string& uid,
 
 absl::Status Workloads::DoDelete(OperationRun& run, const std::string& uid, bool force) {
   v1::Workload workload;
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kLookAfter, workload));
+  absl::StatusOr<driver::Driver*> entered = Enter(run, uid, Use::kLookAfter, workload);
+  // Its making was undone, or it was removed at its exit.
+  if (absl::IsNotFound(entered.status())) return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, entered);
   if (IsActive(workload) && !force) {
     return Error(absl::StatusCode::kFailedPrecondition, "STILL_RUNNING",
                  absl::StrCat("\"", workload.name(), "\" is running"),

@@ -16,10 +16,6 @@ namespace {
 
 constexpr size_t kMaxRequestId = 128;
 
-absl::Status CancelledError() {
-  return Error(absl::StatusCode::kCancelled, "CANCELLED", "the operation was cancelled");
-}
-
 v1::Operation NewOperation(const Submission& submission) {
   v1::Operation operation;
   operation.set_id(RandomHex(32));
@@ -62,7 +58,7 @@ void OperationRun::EnterPhase(absl::string_view name) {
 }
 
 absl::Status OperationRun::Phase(absl::string_view name) {
-  if (cancelled_) return CancelledError();
+  VX_RETURN_IF_ERROR(cancellation_.Check());
   absl::MutexLock lock(&mutex_);
   EnterPhase(name);
   return absl::OkStatus();
@@ -232,14 +228,35 @@ void Operations::Overlay(v1::Operation& operation) const {
 
 absl::StatusOr<v1::Operation> Operations::Cancel(const std::string& id) {
   VX_ASSIGN_OR_RETURN(v1::Operation operation, Find(id));
-  absl::MutexLock lock(&mutex_);
-  auto it = live_.find(operation.id());
-  if (Ended(operation) || it == live_.end()) {
+  std::shared_ptr<OperationRun> run;
+  {
+    absl::MutexLock lock(&mutex_);
+    auto it = live_.find(operation.id());
+    if (it != live_.end()) run = it->second;
+  }
+  if (Ended(operation) || !run) {
     return Error(absl::StatusCode::kFailedPrecondition, "OPERATION_ENDED",
                  absl::StrCat("operation ", operation.id(), " has ended already"));
   }
-  it->second->Cancel();
+  run->Cancel();
   return operation;
+}
+
+void Operations::SupersedeStart(const std::string& workload_uid, const v1::Operation& by) {
+  auto starts = [&](const v1::Operation& operation) {
+    if (operation.workload_uid() != workload_uid || operation.id() == by.id()) return false;
+    const bool launches = operation.phase() == "create" || operation.phase() == "start";
+    const bool makes = operation.type() == v1::OPERATION_TYPE_CREATE;
+    return launches || (makes && by.type() == v1::OPERATION_TYPE_DELETE);
+  };
+  std::vector<std::shared_ptr<OperationRun>> runs;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [id, run] : live_) runs.push_back(run);
+  }
+  for (const std::shared_ptr<OperationRun>& run : runs) {
+    if (starts(run->Snapshot())) run->Supersede();
+  }
 }
 
 void Operations::Close() {

@@ -17,6 +17,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "daemon/base/cancellation.h"
 #include "daemon/base/work_pool.h"
 #include "daemon/store/store.h"
 
@@ -42,14 +43,24 @@ class OperationRun {
 
   // Begins a phase, ending the one before. CANCELLED when the user asked for it.
   absl::Status Phase(absl::string_view name);
+  // For what takes long within a phase.
+  Cancellation& cancellation() { return cancellation_; }
   // Begins a phase that has to be done whatever the user asks: undoing.
   void UndoPhase(absl::string_view name);
+
+  // Whether it was cancelled by a later change of the same key, for which what was
+  // done so far is to stay.
+  bool superseded() const { return superseded_; }
 
   // Adds rows to the transaction that records the end of the operation.
   void AtEnd(std::function<absl::Status(store::Transaction&)> rows) { at_end_ = std::move(rows); }
 
   // --- For Operations. ---
-  void Cancel() { cancelled_ = true; }
+  void Cancel() { cancellation_.Cancel(); }
+  void Supersede() {
+    superseded_ = true;
+    cancellation_.Cancel();
+  }
   v1::Operation Snapshot() const;
   void Begin();
   // The operation as it ended.
@@ -62,7 +73,8 @@ class OperationRun {
   mutable absl::Mutex mutex_;
   v1::Operation operation_ ABSL_GUARDED_BY(mutex_);
   absl::Time phase_began_ ABSL_GUARDED_BY(mutex_);
-  std::atomic<bool> cancelled_{false};
+  Cancellation cancellation_;
+  std::atomic<bool> superseded_{false};
   std::function<absl::Status(store::Transaction&)> at_end_;
 };
 
@@ -102,6 +114,10 @@ class Operations {
   absl::StatusOr<v1::Operation> Find(const std::string& id);
   // FAILED_PRECONDITION (OPERATION_ENDED).
   absl::StatusOr<v1::Operation> Cancel(const std::string& id);
+
+  // Cancels a start of the workload that is under way, for the operation `by`, which
+  // wants it to end; its making too, if `by` deletes it.
+  void SupersedeStart(const std::string& workload_uid, const v1::Operation& by);
 
   // Adds to `operation` what is known while it runs.
   void Overlay(v1::Operation& operation) const;

@@ -1,5 +1,7 @@
 #include "daemon/core/workloads.h"
 
+#include <signal.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -150,25 +152,25 @@ absl::StatusOr<Created> Workloads::Create(const v1::Workload& wanted, const Crea
   return Created{*std::move(operation), std::move(workload)};
 }
 
-absl::StatusOr<v1::Operation> Workloads::SubmitVerb(
-    v1::OperationType type, const std::string& name, Use use, const RequestKey& request,
-    std::function<absl::Status(const v1::Workload&)> check,
-    std::function<absl::Status(OperationRun&, std::string)> body) {
+absl::StatusOr<v1::Operation> Workloads::Submit(const std::string& name, const RequestKey& request,
+                                                Verb verb) {
   VX_ASSIGN_OR_RETURN(std::optional<v1::Operation> replayed, operations_.Replay(request));
   if (replayed) return *replayed;
   VX_ASSIGN_OR_RETURN(v1::Workload workload, store_.Read().FindWorkload(name));
-  if (check) VX_RETURN_IF_ERROR(check(workload));
-  VX_RETURN_IF_ERROR(drivers_.Check(workload.kind(), use));
+  if (verb.check) VX_RETURN_IF_ERROR(verb.check(workload));
+  VX_RETURN_IF_ERROR(drivers_.Check(workload.kind(), verb.use));
   Submission submission;
-  submission.type = type;
+  submission.type = verb.type;
   submission.key = workload.uid();
   submission.workload_uid = workload.uid();
   submission.target = workload.name();
   submission.request = request;
-  submission.body = [body = std::move(body), uid = workload.uid()](OperationRun& run) {
+  submission.body = [body = std::move(verb.body), uid = workload.uid()](OperationRun& run) {
     return body(run, uid);
   };
-  return operations_.Submit(std::move(submission));
+  VX_ASSIGN_OR_RETURN(v1::Operation operation, operations_.Submit(std::move(submission)));
+  if (verb.ends_start) operations_.SupersedeStart(workload.uid(), operation);
+  return operation;
 }
 
 absl::StatusOr<v1::Operation> Workloads::Update(const v1::Workload& wanted,
@@ -185,10 +187,11 @@ absl::StatusOr<v1::Operation> Workloads::Update(const v1::Workload& wanted,
     }
     return violations.empty() ? absl::OkStatus() : InvalidFields(violations);
   };
-  return SubmitVerb(v1::OPERATION_TYPE_UPDATE, wanted.name(), Use::kLookAfter, request, check,
-                    [this, wanted, paths](OperationRun& run, std::string uid) {
-                      return DoUpdate(run, uid, wanted, paths);
-                    });
+  auto body = [this, wanted, paths](OperationRun& run, const std::string& uid) {
+    return DoUpdate(run, uid, wanted, paths);
+  };
+  return Submit(wanted.name(), request,
+                {.type = v1::OPERATION_TYPE_UPDATE, .check = check, .body = body});
 }
 
 absl::StatusOr<v1::Operation> Workloads::Delete(const std::string& name, bool force,
@@ -199,30 +202,36 @@ absl::StatusOr<v1::Operation> Workloads::Delete(const std::string& name, bool fo
                  absl::StrCat("\"", workload.name(), "\" is running"),
                  absl::StrCat("stop it first, or: vxctl rm -f ", workload.name()));
   };
-  return SubmitVerb(
-      v1::OPERATION_TYPE_DELETE, name, Use::kLookAfter, request, check,
-      [this, force](OperationRun& run, std::string uid) { return DoDelete(run, uid, force); });
+  auto body = [this, force](OperationRun& run, const std::string& uid) {
+    return DoDelete(run, uid, force);
+  };
+  return Submit(
+      name, request,
+      {.type = v1::OPERATION_TYPE_DELETE, .check = check, .body = body, .ends_start = force});
 }
 
 absl::StatusOr<v1::Operation> Workloads::Start(const std::string& name, const RequestKey& request) {
-  return SubmitVerb(v1::OPERATION_TYPE_START, name, Use::kRun, request, nullptr,
-                    [this](OperationRun& run, std::string uid) { return DoStart(run, uid); });
+  auto body = [this](OperationRun& run, const std::string& uid) { return DoStart(run, uid); };
+  return Submit(name, request, {.type = v1::OPERATION_TYPE_START, .use = Use::kRun, .body = body});
 }
 
 absl::StatusOr<v1::Operation> Workloads::Stop(const std::string& name,
                                               std::optional<absl::Duration> grace,
                                               const RequestKey& request) {
-  return SubmitVerb(
-      v1::OPERATION_TYPE_STOP, name, Use::kLookAfter, request, nullptr,
-      [this, grace](OperationRun& run, std::string uid) { return DoStop(run, uid, grace); });
+  auto body = [this, grace](OperationRun& run, const std::string& uid) {
+    return DoStop(run, uid, grace);
+  };
+  return Submit(name, request, {.type = v1::OPERATION_TYPE_STOP, .body = body, .ends_start = true});
 }
 
 absl::StatusOr<v1::Operation> Workloads::Restart(const std::string& name,
                                                  std::optional<absl::Duration> grace,
                                                  const RequestKey& request) {
-  return SubmitVerb(
-      v1::OPERATION_TYPE_RESTART, name, Use::kRun, request, nullptr,
-      [this, grace](OperationRun& run, std::string uid) { return DoRestart(run, uid, grace); });
+  auto body = [this, grace](OperationRun& run, const std::string& uid) {
+    return DoRestart(run, uid, grace);
+  };
+  return Submit(name, request,
+                {.type = v1::OPERATION_TYPE_RESTART, .use = Use::kRun, .body = body});
 }
 
 absl::StatusOr<v1::Operation> Workloads::Kill(const std::string& name, const std::string& signal,
@@ -232,22 +241,31 @@ absl::StatusOr<v1::Operation> Workloads::Kill(const std::string& name, const std
     return InvalidFields(
         {{"signal", absl::StrCat("there is no signal \"", signal, "\": use e.g. TERM or 15")}});
   }
-  return SubmitVerb(
-      v1::OPERATION_TYPE_KILL, name, Use::kLookAfter, request, CheckRunning,
-      [this, number](OperationRun& run, std::string uid) { return DoKill(run, uid, *number); });
+  auto body = [this, number](OperationRun& run, const std::string& uid) {
+    return DoKill(run, uid, *number);
+  };
+  return Submit(name, request,
+                {.type = v1::OPERATION_TYPE_KILL,
+                 .check = CheckRunning,
+                 .body = body,
+                 .ends_start = *number == SIGKILL});
 }
 
 absl::StatusOr<v1::Operation> Workloads::Pause(const std::string& name, const RequestKey& request) {
-  return SubmitVerb(
-      v1::OPERATION_TYPE_PAUSE, name, Use::kLookAfter, request, CheckRunning,
-      [this](OperationRun& run, std::string uid) { return DoFreeze(run, uid, true); });
+  auto body = [this](OperationRun& run, const std::string& uid) {
+    return DoFreeze(run, uid, true);
+  };
+  return Submit(name, request,
+                {.type = v1::OPERATION_TYPE_PAUSE, .check = CheckRunning, .body = body});
 }
 
 absl::StatusOr<v1::Operation> Workloads::Resume(const std::string& name,
                                                 const RequestKey& request) {
-  return SubmitVerb(
-      v1::OPERATION_TYPE_RESUME, name, Use::kLookAfter, request, CheckRunning,
-      [this](OperationRun& run, std::string uid) { return DoFreeze(run, uid, false); });
+  auto body = [this](OperationRun& run, const std::string& uid) {
+    return DoFreeze(run, uid, false);
+  };
+  return Submit(name, request,
+                {.type = v1::OPERATION_TYPE_RESUME, .check = CheckRunning, .body = body});
 }
 
 absl::StatusOr<std::unique_ptr<driver::LogReader>> Workloads::OpenLog(

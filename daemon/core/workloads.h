@@ -106,6 +106,8 @@ class Workloads {
   absl::Status Launch(OperationRun& run, driver::Driver& driver, v1::Workload& workload);
   absl::Status LaunchFailed(OperationRun& run, driver::Driver& driver, v1::Workload& workload,
                             const absl::Status& why);
+  // Removes what a cancelled Create had made.
+  void UndoCreate(OperationRun& run, driver::Driver& driver, const std::string& uid);
   absl::Status EndRun(OperationRun& run, driver::Driver& driver, v1::Workload& workload,
                       absl::Duration grace);
   // Takes everything of the workload away; its row too.
@@ -143,10 +145,18 @@ class Workloads {
   void SweepOrphans(driver::Driver& driver);
 
   // --- workloads.cc ---
-  absl::StatusOr<v1::Operation> SubmitVerb(
-      v1::OperationType type, const std::string& name, Use use, const RequestKey& request,
-      std::function<absl::Status(const v1::Workload&)> check,
-      std::function<absl::Status(OperationRun&, std::string)> body);
+  // A change of one workload.
+  struct Verb {
+    v1::OperationType type;
+    Use use = Use::kLookAfter;
+    // May refuse, on the workload as it is when the change is asked for.
+    std::function<absl::Status(const v1::Workload&)> check;
+    std::function<absl::Status(OperationRun&, const std::string& uid)> body;
+    // Does not wait for a start under way, but cancels it.
+    bool ends_start = false;
+  };
+  absl::StatusOr<v1::Operation> Submit(const std::string& name, const RequestKey& request,
+                                       Verb verb);
   absl::StatusOr<v1::Workload> Load(const std::string& uid);
   absl::Status Save(v1::Workload& workload, store::Durability durability);
   absl::Status EndOperation(v1::Operation operation, const absl::Status& status);

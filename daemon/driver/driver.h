@@ -21,7 +21,8 @@
 // or a sweep needs no memory of what was done.
 //
 // Threads: all methods are called from a pool of worker threads and may block.
-// Calls for one uid never overlap; calls for several uids do. Observers are
+// Calls for one uid never overlap, but for Observe, Stats and OpenLog; calls for
+// several uids do. Observers are
 // called from any thread of the driver's and must not call back into it.
 //
 // Failure: a method that returns an error has removed what it made, unless it
@@ -46,6 +47,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "daemon/base/cancellation.h"
 #include "daemon/base/error.h"
 #include "daemon/base/unique_fd.h"
 #include "vx/v1/image.pb.h"
@@ -223,14 +225,28 @@ class Driver {
   virtual absl::StatusOr<Endpoint> Create(const v1::Workload& workload) = 0;
 
   // Runs the command; returns when it was started. FAILED_PRECONDITION with
-  // COMMAND_NOT_FOUND or COMMAND_NOT_EXECUTABLE leaves an ended run with code
-  // 127 or 126; any other error too leaves the run to Delete.
-  virtual absl::Status Start(const std::string& uid) = 0;
+  // COMMAND_NOT_FOUND leaves an ended run with code 127; with
+  // COMMAND_NOT_EXECUTABLE, NO_USER (the image has no such user or group) or
+  // BAD_WORKING_DIR, one with 126. Any other error too leaves the run to Delete;
+  // CANCELLED, soon after `cancellation` was, among them.
+  virtual absl::Status Start(const std::string& uid, Cancellation& cancellation) = 0;
 
   // Sends the stop signal, waits `grace`, kills, and returns when the run has
   // ended (Observe: kExited). Works on a paused run, which it thaws. Fine when
-  // nothing runs.
-  virtual absl::Status Stop(const std::string& uid, absl::Duration grace) = 0;
+  // nothing runs. CANCELLED when `cancellation` came during the grace: then the run
+  // was asked to end and goes on if it likes.
+  virtual absl::Status Stop(const std::string& uid, absl::Duration grace,
+                            Cancellation& cancellation) = 0;
+
+  // The same, with nobody to cancel them.
+  absl::Status Start(const std::string& uid) {
+    Cancellation never;
+    return Start(uid, never);
+  }
+  absl::Status Stop(const std::string& uid, absl::Duration grace) {
+    Cancellation never;
+    return Stop(uid, grace, never);
+  }
 
   // Sends a signal to the command. SIGKILL ends the run whatever state it is in,
   // and returns when it has. FAILED_PRECONDITION (NOT_RUNNING) when nothing

@@ -13,6 +13,7 @@
 
 #include "plugins/agent/file.h"
 #include "plugins/agent/system.h"
+#include "plugins/shim/protocol.h"
 
 namespace vx::agent {
 namespace {
@@ -90,8 +91,10 @@ void ResetProcess() {
   // A pipe made by root is to be opened anew by whoever runs (/dev/stdout).
   fchown(out, identity.uid, identity.gid);
   fchown(err, identity.uid, identity.gid);
-  if (chdir(config.working_dir.c_str()) < 0 || !BecomeUser(identity)) {
-    error = errno == ENOENT ? EINVAL : errno;
+  if (chdir(config.working_dir.c_str()) < 0) {
+    error = shim::kErrnoWorkingDir;
+  } else if (!BecomeUser(identity)) {
+    error = shim::kErrnoNoUser;
   } else {
     error = ExecInPath(config, argv.data(), env.data());
   }
@@ -119,7 +122,7 @@ Command Failed(int error) {
 Command StartCommand(const BootConfig& config, const Identity& identity) {
   if (!MakeDirs(config.working_dir)) {
     Complain("working directory %s: %s", config.working_dir.c_str(), strerror(errno));
-    return Failed(errno == ENOENT ? EINVAL : errno);
+    return Failed(shim::kErrnoWorkingDir);
   }
   const Pipe out = MakePipe(), err = MakePipe(), status = MakePipe();
   const pid_t pid = fork();

@@ -51,7 +51,7 @@ CgroupMode ModeOf(const CgroupLayout& layout) {
 }
 
 bool IsCgroupMount(const std::string& path) {
-  struct statfs info {};
+  struct statfs info{};
   if (statfs(path.c_str(), &info) < 0) return false;
   return info.f_type == CGROUP_SUPER_MAGIC || info.f_type == CGROUP2_SUPER_MAGIC;
 }

@@ -117,7 +117,8 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   bundle.is_volatile = spec.remove_on_exit();
   bundle.cgroup = layout_.Cgroup(uid);
   const std::string dir = layout_.Run(uid);
-  VX_RETURN_IF_ERROR(WriteRunNotes(dir, {bundle.process.stop_signal, bundle.process.argv[0]}));
+  VX_RETURN_IF_ERROR(WriteRunNotes(dir, {bundle.process.stop_signal, bundle.process.argv[0],
+                                         bundle.process.user, bundle.process.working_dir}));
   return WriteFileAtomic(absl::StrCat(dir, "/config.json"), MakeBundle(bundle), 0600);
 }
 
@@ -165,7 +166,9 @@ absl::Status ContainerDriver::Delete(const std::string& uid) {
     runs_.erase(uid);
   }
   // An end that is being dealt with is done after this, and no other begins.
-  { absl::MutexLock barrier(&end_mutex_); }
+  {
+    absl::MutexLock barrier(&end_mutex_);
+  }
   return RemoveRun(uid);
 }
 

@@ -58,20 +58,19 @@ absl::StatusOr<ContainerDriver::Shim> ContainerDriver::LiveShim(const std::strin
   return shim;
 }
 
-absl::Status ContainerDriver::Start(const std::string& uid) {
+absl::Status ContainerDriver::Start(const std::string& uid, Cancellation& cancellation) {
   VX_ASSIGN_OR_RETURN(Shim shim, LiveShim(uid));
   VX_ASSIGN_OR_RETURN(RunNotes notes, ReadRunNotes(layout_.Run(uid)));
   VX_RETURN_IF_ERROR(WriteStartTime(layout_.Run(uid), absl::Now()));
-  absl::Status status = shim->Start(notes.argv0, kStartTimeout);
+  absl::Status status = shim->Start(notes.argv0, kStartTimeout, &cancellation);
   if (status.ok()) return status;
   // A command that can't be run ends the run by itself; say so when it has.
-  const std::string reason = ErrorReason(status);
-  if (reason == "COMMAND_NOT_FOUND" || reason == "COMMAND_NOT_EXECUTABLE")
-    shim->WaitEnd(kEndTimeout);
-  return InOurWords(uid, status);
+  if (absl::IsFailedPrecondition(status)) shim->WaitEnd(kEndTimeout);
+  return InOurWords(uid, shim::NameCause(status, notes.user, notes.working_dir));
 }
 
-absl::Status ContainerDriver::Stop(const std::string& uid, absl::Duration grace) {
+absl::Status ContainerDriver::Stop(const std::string& uid, absl::Duration grace,
+                                   Cancellation& cancellation) {
   auto live = LiveShim(uid);
   if (!live.ok()) return absl::OkStatus();
   const Shim& shim = *live;
@@ -81,7 +80,8 @@ absl::Status ContainerDriver::Stop(const std::string& uid, absl::Duration grace)
   if (reply.ok() && reply->state == shim::RunState::kRunning) {
     shim->Signal(notes.stop_signal).IgnoreError();
     Resume(uid).IgnoreError();
-    if (shim->WaitEnd(grace)) return SettleEnd(uid);
+    if (shim->WaitEnd(grace, &cancellation)) return SettleEnd(uid);
+    VX_RETURN_IF_ERROR(cancellation.Check());
   }
   return EndRun(uid, shim);
 }

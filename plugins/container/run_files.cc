@@ -2,6 +2,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
@@ -12,6 +13,9 @@
 namespace vx::container {
 namespace {
 
+// Between fields: what no argument and no path can hold.
+constexpr absl::string_view kEnd("\0", 1);
+
 std::string NotesFile(const std::string& dir) { return absl::StrCat(dir, "/run"); }
 std::string StartedFile(const std::string& dir) { return absl::StrCat(dir, "/started"); }
 std::string DiedFile(const std::string& dir) { return absl::StrCat(dir, "/shim-died"); }
@@ -19,17 +23,22 @@ std::string DiedFile(const std::string& dir) { return absl::StrCat(dir, "/shim-d
 }  // namespace
 
 absl::Status WriteRunNotes(const std::string& dir, const RunNotes& notes) {
-  return WriteFileAtomic(NotesFile(dir), absl::StrCat(notes.stop_signal, " ", notes.argv0), 0600);
+  const std::string number = absl::StrCat(notes.stop_signal);
+  return WriteFileAtomic(NotesFile(dir),
+                         absl::StrJoin({number, notes.user, notes.working_dir, notes.argv0}, kEnd),
+                         0600);
 }
 
 absl::StatusOr<RunNotes> ReadRunNotes(const std::string& dir) {
   VX_ASSIGN_OR_RETURN(std::string text, ReadFile(NotesFile(dir)));
-  const std::pair<std::string, std::string> parts = absl::StrSplit(text, absl::MaxSplits(' ', 1));
+  const std::vector<std::string> fields = absl::StrSplit(text, kEnd);
   RunNotes notes;
-  if (!absl::SimpleAtoi(parts.first, &notes.stop_signal)) {
+  if (fields.size() != 4 || !absl::SimpleAtoi(fields[0], &notes.stop_signal)) {
     return absl::DataLossError(absl::StrCat(NotesFile(dir), " is broken"));
   }
-  notes.argv0 = parts.second;
+  notes.user = fields[1];
+  notes.working_dir = fields[2];
+  notes.argv0 = fields[3];
   return notes;
 }
 

@@ -13,6 +13,8 @@ namespace vx::container {
 struct RunNotes {
   int stop_signal = 15;
   std::string argv0;
+  std::string user;
+  std::string working_dir;
 };
 
 absl::Status WriteRunNotes(const std::string& dir, const RunNotes& notes);

@@ -181,13 +181,14 @@ std::vector<FieldViolation> FakeDriver::Validate(const v1::WorkloadSpec& spec) c
   return violations;
 }
 
-absl::Status FakeDriver::Enter(const std::string& method, const std::string& uid) {
+absl::Status FakeDriver::Enter(const std::string& method, const std::string& uid,
+                               Cancellation* cancellation) {
   std::string name;
   {
     absl::MutexLock lock(&mutex_);
     if (Workload* workload = Find(uid)) name = workload->name();
   }
-  return hooks_.Enter(method, uid, name);
+  return hooks_.Enter(method, uid, name, cancellation);
 }
 
 Workload* FakeDriver::Find(const std::string& uid) {
@@ -233,8 +234,8 @@ absl::StatusOr<driver::Endpoint> FakeDriver::Create(const v1::Workload& workload
   return driver::Endpoint();
 }
 
-absl::Status FakeDriver::Start(const std::string& uid) {
-  VX_RETURN_IF_ERROR(Enter("start", uid));
+absl::Status FakeDriver::Start(const std::string& uid, Cancellation& cancellation) {
+  VX_RETURN_IF_ERROR(Enter("start", uid, &cancellation));
   absl::MutexLock lock(&mutex_);
   Workload* workload = Find(uid);
   if (workload == nullptr || workload->presence() != Presence::kCreated) {
@@ -248,8 +249,14 @@ absl::Status FakeDriver::Start(const std::string& uid) {
   return status;
 }
 
-absl::Status FakeDriver::Stop(const std::string& uid, absl::Duration grace) {
-  VX_RETURN_IF_ERROR(Enter("stop", uid));
+absl::Status FakeDriver::Stop(const std::string& uid, absl::Duration grace,
+                              Cancellation& cancellation) {
+  VX_RETURN_IF_ERROR(Enter("stop", uid, &cancellation));
+  bool cancelled = false;  // under mutex_
+  const Cancellation::Hook hook = cancellation.OnCancel([&] {
+    absl::MutexLock lock(&mutex_);
+    cancelled = true;
+  });
   absl::MutexLock lock(&mutex_);
   auto active = FindActive(uid);
   if (!active.ok()) return absl::OkStatus();
@@ -257,8 +264,10 @@ absl::Status FakeDriver::Stop(const std::string& uid, absl::Duration grace) {
   workload->Resume(absl::Now());
   if (workload->active()) workload->Signal(workload->stop_signal(), absl::Now());
   Touched(uid);
-  auto ended = [workload] { return !workload->active(); };
-  if (mutex_.AwaitWithTimeout(absl::Condition(&ended), grace)) return absl::OkStatus();
+  auto over = [&] { return cancelled || !workload->active(); };
+  mutex_.AwaitWithTimeout(absl::Condition(&over), grace);
+  if (!workload->active()) return absl::OkStatus();
+  if (cancelled) return CancelledError();
   workload->Signal(SIGKILL, absl::Now());
   Touched(uid);
   return absl::OkStatus();

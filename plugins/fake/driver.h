@@ -44,8 +44,11 @@ class FakeDriver : public driver::Driver {
   std::vector<FieldViolation> Validate(const v1::WorkloadSpec& spec) const override;
   absl::Status Prepare(const v1::Workload& workload, const driver::Base& base) override;
   absl::StatusOr<driver::Endpoint> Create(const v1::Workload& workload) override;
-  absl::Status Start(const std::string& uid) override;
-  absl::Status Stop(const std::string& uid, absl::Duration grace) override;
+  using Driver::Start;
+  using Driver::Stop;
+  absl::Status Start(const std::string& uid, Cancellation& cancellation) override;
+  absl::Status Stop(const std::string& uid, absl::Duration grace,
+                    Cancellation& cancellation) override;
   absl::Status Kill(const std::string& uid, int signal) override;
   absl::Status Pause(const std::string& uid) override;
   absl::Status Resume(const std::string& uid) override;
@@ -65,7 +68,8 @@ class FakeDriver : public driver::Driver {
 
  private:
   // Fault and latency of `method`, by uid or by the name that the workload has.
-  absl::Status Enter(const std::string& method, const std::string& uid);
+  absl::Status Enter(const std::string& method, const std::string& uid,
+                     Cancellation* cancellation = nullptr);
   // Null when there is none. Calls for one uid never overlap, so what it returns
   // stays as long as the call.
   Workload* Find(const std::string& uid) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

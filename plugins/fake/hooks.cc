@@ -5,6 +5,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
+#include "daemon/base/poll.h"
 
 namespace vx::fake {
 
@@ -41,7 +42,7 @@ void Hooks::Clear() {
 }
 
 absl::Status Hooks::Enter(const std::string& method, const std::string& uid,
-                          const std::string& name) {
+                          const std::string& name, Cancellation* cancellation) {
   absl::Duration delay;
   bool fail = false;
   {
@@ -56,7 +57,9 @@ absl::Status Hooks::Enter(const std::string& method, const std::string& uid,
       break;
     }
   }
-  absl::SleepFor(delay);
+  constexpr int kNothing = -1;
+  const absl::Status waited = WaitReadable(kNothing, absl::Now() + delay, cancellation);
+  if (absl::IsCancelled(waited)) return waited;
   if (!fail) return absl::OkStatus();
   return Error(absl::StatusCode::kInternal, "FAKE_FAULT",
                absl::StrCat(method, " of workload ", uid, " fails, as it was told to"));

@@ -31,9 +31,9 @@ class Hooks {
   void Delay(const std::string& method, absl::Duration delay) ABSL_LOCKS_EXCLUDED(mutex_);
   void Clear() ABSL_LOCKS_EXCLUDED(mutex_);
 
-  // Waits and fails as it was told to.
-  absl::Status Enter(const std::string& method, const std::string& uid, const std::string& name)
-      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Waits and fails as it was told to. CANCELLED during the wait.
+  absl::Status Enter(const std::string& method, const std::string& uid, const std::string& name,
+                     Cancellation* cancellation = nullptr) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   struct Fault {

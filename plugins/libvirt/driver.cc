@@ -50,12 +50,6 @@ driver::Observation Prepared(const std::string& uid) {
   return observation;
 }
 
-// The same error with the name, which the guest does not tell.
-absl::Status NoUser(const std::string& user, const absl::Status& status) {
-  return Error(status.code(), ErrorReason(status),
-               absl::StrCat("the image has no user or group \"", user, "\""), ErrorHint(status));
-}
-
 }  // namespace
 
 LibvirtDriver::LibvirtDriver(const driver::Environment& environment)
@@ -161,19 +155,19 @@ absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload
   return absl::IsNotFound(watched) ? QemuDied() : watched;
 }
 
-absl::Status LibvirtDriver::Start(const std::string& uid) {
+absl::Status LibvirtDriver::Start(const std::string& uid, Cancellation& cancellation) {
   VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
   VX_ASSIGN_OR_RETURN(driver::Process process, ReadProcess(uid));
   VX_ASSIGN_OR_RETURN(Domain domain, FindDomain(*machine));
   VX_RETURN_IF_ERROR(machine->MarkStarted());
   VX_RETURN_IF_ERROR(domain.Resume());
-  const absl::Status status = machine->WaitStarted(process.argv[0], kStartTimeout);
+  const absl::Status status = machine->WaitStarted(process.argv[0], kStartTimeout, cancellation);
   // A command that can't be run ends the guest.
   if (absl::IsFailedPrecondition(status) && !machine->WaitEnded(kAgentKill)) {
     VX_RETURN_IF_ERROR(machine->CutPower());
   }
-  if (ErrorReason(status) == "NO_USER") return NoUser(process.user, status);
-  return status.ok() ? LimitCpus(*machine) : status;
+  if (!status.ok()) return shim::NameCause(status, process.user, process.working_dir);
+  return LimitCpus(*machine);
 }
 
 // From the command's start on: with a hundredth of a cpu a guest would boot for
@@ -191,14 +185,16 @@ absl::Status LibvirtDriver::LimitCpus(const Machine& machine) const {
                                                                                : status;
 }
 
-absl::Status LibvirtDriver::Stop(const std::string& uid, absl::Duration grace) {
+absl::Status LibvirtDriver::Stop(const std::string& uid, absl::Duration grace,
+                                 Cancellation& cancellation) {
   MachinePtr machine = Find(uid);
   if (!machine || machine->ended()) return absl::OkStatus();
   VX_RETURN_IF_ERROR(Thaw(*machine));
   VX_ASSIGN_OR_RETURN(driver::Process process, ReadProcess(uid));
-  if (machine->Signal(process.stop_signal).ok() && machine->WaitEnded(grace)) {
+  if (machine->Signal(process.stop_signal).ok() && machine->WaitEnded(grace, &cancellation)) {
     return absl::OkStatus();
   }
+  VX_RETURN_IF_ERROR(cancellation.Check());
   return End(machine);
 }
 

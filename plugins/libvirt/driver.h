@@ -41,8 +41,9 @@ class LibvirtDriver : public driver::Driver {
   std::vector<FieldViolation> Validate(const v1::WorkloadSpec& spec) const override;
   absl::Status Prepare(const v1::Workload& workload, const driver::Base& base) override;
   absl::StatusOr<driver::Endpoint> Create(const v1::Workload& workload) override;
-  absl::Status Start(const std::string& uid) override;
-  absl::Status Stop(const std::string& uid, absl::Duration grace) override;
+  absl::Status Start(const std::string& uid, Cancellation& cancellation) override;
+  absl::Status Stop(const std::string& uid, absl::Duration grace,
+                    Cancellation& cancellation) override;
   absl::Status Kill(const std::string& uid, int signal) override;
   absl::Status Pause(const std::string& uid) override;
   absl::Status Resume(const std::string& uid) override;

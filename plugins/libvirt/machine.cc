@@ -184,17 +184,20 @@ shim::RunState Machine::State() const {
   return reply.ok() ? reply->state : shim::RunState::kExited;
 }
 
-absl::Status Machine::WaitStarted(const std::string& argv0, absl::Duration timeout) {
+absl::Status Machine::WaitStarted(const std::string& argv0, absl::Duration timeout,
+                                  Cancellation& cancellation) {
   std::shared_ptr<shim::Client> client = shim();
   if (!client) return NotRunning(uid_);
-  absl::Status status = client->Start(argv0, timeout);
+  absl::Status status = client->Start(argv0, timeout, &cancellation);
   const std::string reason = ErrorReason(status);
   // A short command may have ended before the shim was asked.
   auto record = shim::ReadExitRecord(dir_);
   if (reason == "NOT_RUNNING" && record.ok() && *record && !(*record)->lost) {
     return absl::OkStatus();
   }
-  if (status.ok() || reason == "COMMAND_NOT_FOUND" || reason == "NO_USER") return status;
+  const bool clear = reason == "COMMAND_NOT_FOUND" || reason == "NO_USER" ||
+                     reason == "BAD_WORKING_DIR" || absl::IsCancelled(status);
+  if (status.ok() || clear) return status;
   const std::string console = LastConsoleLine(dir_);
   if (reason == "COMMAND_NOT_EXECUTABLE") {
     if (!absl::StartsWith(console, "vx-agent: ")) return status;
@@ -225,9 +228,17 @@ absl::Status Machine::Signal(int signal) {
   return client->Signal(signal);
 }
 
-bool Machine::WaitEnded(absl::Duration timeout) const {
+bool Machine::WaitEnded(absl::Duration timeout, Cancellation* cancellation) const {
+  Cancellation never;
+  bool cancelled = false;  // under mutex_
+  const Cancellation::Hook hook = (cancellation ? *cancellation : never).OnCancel([&] {
+    absl::MutexLock lock(&mutex_);
+    cancelled = true;
+  });
   absl::MutexLock lock(&mutex_);
-  return mutex_.AwaitWithTimeout(absl::Condition(&ended_), timeout);
+  auto over = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return ended_ || cancelled; };
+  mutex_.AwaitWithTimeout(absl::Condition(&over), timeout);
+  return ended_;
 }
 
 absl::Status Machine::CutPower() {

@@ -65,14 +65,16 @@ class Machine : public std::enable_shared_from_this<Machine> {
   shim::RunState State() const;
 
   // Waits for the command's start; NOT_STARTED after `timeout` says how far it
-  // came, and what the console said last.
-  absl::Status WaitStarted(const std::string& argv0, absl::Duration timeout);
+  // came, and what the console said last. CANCELLED.
+  absl::Status WaitStarted(const std::string& argv0, absl::Duration timeout,
+                           Cancellation& cancellation);
 
   // To the command. FAILED_PRECONDITION (NOT_RUNNING).
   absl::Status Signal(int signal);
 
-  // False when it has not ended within `timeout`.
-  bool WaitEnded(absl::Duration timeout) const;
+  // False when it has not ended within `timeout`, or before `cancellation` was
+  // cancelled.
+  bool WaitEnded(absl::Duration timeout, Cancellation* cancellation = nullptr) const;
 
   // Takes the power away: nothing of the guest's is saved. Returns when it has
   // ended.

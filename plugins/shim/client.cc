@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/pidfd.h"
+#include "daemon/base/poll.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/subprocess.h"
 
@@ -30,17 +31,6 @@ constexpr size_t kMaxComplaint = 16 * 1024;
 absl::Status NotRunning(const std::string& dir) {
   return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
                absl::StrCat("nothing runs in ", dir));
-}
-
-bool WaitReadable(int fd, absl::Time deadline) {
-  while (true) {
-    pollfd p{fd, POLLIN, 0};
-    const int64_t left =
-        absl::ToInt64Milliseconds(absl::Ceil(deadline - absl::Now(), absl::Milliseconds(1)));
-    const int n = poll(&p, 1, static_cast<int>(std::clamp<int64_t>(left, 0, 1 << 30)));
-    if (n > 0) return true;
-    if (n == 0 && absl::Now() >= deadline) return false;
-  }
 }
 
 // NOT_FOUND when no shim listens there.
@@ -64,15 +54,17 @@ absl::StatusOr<UniqueFd> Connect(const std::string& dir) {
 }
 
 absl::StatusOr<ControlReply> Ask(const std::string& dir, ControlVerb verb, int32_t argument,
-                                 absl::Duration timeout) {
+                                 absl::Duration timeout, Cancellation* cancellation = nullptr) {
   auto fd = Connect(dir);
   if (absl::IsNotFound(fd.status())) return NotRunning(dir);
   VX_RETURN_IF_ERROR(fd.status());
   const ControlRequest request{verb, argument};
   if (send(fd->get(), &request, sizeof request, MSG_NOSIGNAL) < 0) return NotRunning(dir);
-  if (!WaitReadable(fd->get(), absl::Now() + timeout)) {
+  const absl::Status ready = WaitReadable(fd->get(), absl::Now() + timeout, cancellation);
+  if (absl::IsDeadlineExceeded(ready)) {
     return absl::DeadlineExceededError(absl::StrCat("the shim of ", dir, " does not answer"));
   }
+  VX_RETURN_IF_ERROR(ready);
   ControlReply reply{};
   const ssize_t n = recv(fd->get(), &reply, sizeof reply, 0);
   if (n != sizeof reply) return NotRunning(dir);
@@ -94,7 +86,12 @@ absl::Status ExecError(const std::string& argv0, int error) {
   if (error == kErrnoNoUser) {
     return Error(absl::StatusCode::kFailedPrecondition, "NO_USER",
                  "the image has no such user or group",
-                 "use a number, or one that its /etc/passwd or /etc/group names");
+                 "use a number up to 65535, or a name of its /etc/passwd or /etc/group");
+  }
+  if (error == kErrnoWorkingDir) {
+    return Error(absl::StatusCode::kFailedPrecondition, "BAD_WORKING_DIR",
+                 "the working directory can't be made or entered",
+                 "use a folder of the image, or one that does not exist yet");
   }
   return Error(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_EXECUTABLE",
                absl::StrCat("command \"", argv0, "\" can't be executed: ", strerror(error)),
@@ -115,7 +112,7 @@ std::string ReadReport(int fd) {
   const absl::Time deadline = absl::Now() + kLaunchTimeout;
   std::string report;
   char buffer[4096];
-  while (report != "R" && report.size() < kMaxComplaint && WaitReadable(fd, deadline)) {
+  while (report != "R" && report.size() < kMaxComplaint && WaitReadable(fd, deadline).ok()) {
     const ssize_t n = read(fd, buffer, sizeof buffer);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
@@ -184,8 +181,9 @@ absl::StatusOr<ControlReply> Client::Status() const {
   return Ask(dir_, ControlVerb::kStatus, 0, kReplyTimeout);
 }
 
-absl::Status Client::Start(const std::string& argv0, absl::Duration timeout) const {
-  auto reply = Ask(dir_, ControlVerb::kStart, 0, timeout);
+absl::Status Client::Start(const std::string& argv0, absl::Duration timeout,
+                           Cancellation* cancellation) const {
+  auto reply = Ask(dir_, ControlVerb::kStart, 0, timeout, cancellation);
   if (absl::IsDeadlineExceeded(reply.status())) {
     return Error(absl::StatusCode::kDeadlineExceeded, "NOT_STARTED",
                  absl::StrCat("command \"", argv0, "\" was not started within ",
@@ -210,10 +208,24 @@ absl::Status Client::MachineGone(bool wanted) const {
   return ReplyError(dir_, reply.error);
 }
 
-bool Client::WaitEnd(absl::Duration timeout) const {
-  if (!WaitPidfd(pidfd_.get(), timeout)) return false;
+bool Client::WaitEnd(absl::Duration timeout, Cancellation* cancellation) const {
+  if (!WaitReadable(pidfd_.get(), absl::Now() + timeout, cancellation).ok()) return false;
   waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), nullptr, WEXITED | WNOHANG);
   return true;
+}
+
+absl::Status NameCause(const absl::Status& status, const std::string& user,
+                       const std::string& working_dir) {
+  const std::string reason = ErrorReason(status);
+  std::string message;
+  if (reason == "NO_USER") {
+    message = absl::StrCat("the image has no user or group \"", user, "\"");
+  } else if (reason == "BAD_WORKING_DIR") {
+    message = absl::StrCat("the working directory \"", working_dir, "\" can't be made or entered");
+  } else {
+    return status;
+  }
+  return Error(status.code(), reason, message, ErrorHint(status));
 }
 
 }  // namespace vx::shim

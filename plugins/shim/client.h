@@ -59,9 +59,12 @@ class Client {
   absl::StatusOr<ControlReply> Status() const;
 
   // Lets the command go and waits for "started". FAILED_PRECONDITION
-  // (COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE) as in the driver contract; `argv0`
-  // is for the message. DEADLINE_EXCEEDED (NOT_STARTED) after `timeout`.
-  absl::Status Start(const std::string& argv0, absl::Duration timeout) const;
+  // (COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, NO_USER, BAD_WORKING_DIR) as in the
+  // driver contract; `argv0` is for the message, NameCause adds the other names.
+  // DEADLINE_EXCEEDED (NOT_STARTED) after `timeout`, CANCELLED when `cancellation`
+  // is; the shim knows of neither.
+  absl::Status Start(const std::string& argv0, absl::Duration timeout,
+                     Cancellation* cancellation = nullptr) const;
 
   // FAILED_PRECONDITION (NOT_RUNNING) when nothing runs.
   absl::Status Signal(int signal) const;
@@ -69,8 +72,9 @@ class Client {
   absl::Status MachineGone(bool wanted) const;
 
   // Waits until the shim has ended, which is when output and exit record are
-  // complete; false when `timeout` is over first. Reaps it when it is our child.
-  bool WaitEnd(absl::Duration timeout) const;
+  // complete; false when `timeout` is over, or `cancellation` cancelled, first. Reaps
+  // it when it is our child.
+  bool WaitEnd(absl::Duration timeout, Cancellation* cancellation = nullptr) const;
 
  private:
   Client(std::string dir, pid_t pid, UniqueFd pidfd);
@@ -79,6 +83,11 @@ class Client {
   pid_t pid_;
   UniqueFd pidfd_;
 };
+
+// An error of Start with the user or the working directory that it is about, which
+// the shim does not know.
+absl::Status NameCause(const absl::Status& status, const std::string& user,
+                       const std::string& working_dir);
 
 // Nothing when there is no record (yet).
 absl::StatusOr<std::optional<ExitRecord>> ReadExitRecord(const std::string& dir);

@@ -82,8 +82,10 @@ struct ControlReply {
 //   time_ns    CLOCK_REALTIME
 //   lost       1 when the end was not seen by the shim (machine or agent gone)
 
-// An exec_errno that no exec gives (EUSERS): the image has no such user or group.
+// Values of exec_errno that no exec gives (EUSERS, EBADFD): the image has no such
+// user or group; the working directory can't be made or entered.
 inline constexpr int kErrnoNoUser = 87;
+inline constexpr int kErrnoWorkingDir = 77;
 
 // --- Frames on the output port, both ways: FrameHeader, then `length` bytes. ---
 

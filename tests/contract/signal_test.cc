@@ -54,6 +54,27 @@ TEST_F(Signals, StopKillsOnceTheGraceIsOver) {
   ExpectKilled(workload.uid());
 }
 
+TEST_F(Signals, ACancelledStopLeavesTheRunGoing) {
+  const v1::Workload workload = LaunchUntil(Behaviour::kIgnoresTerm, "ready");
+  Cancellation cancellation;
+  cancellation.Cancel();
+  EXPECT_TRUE(absl::IsCancelled(driver().Stop(workload.uid(), kLongGrace, cancellation)));
+  EXPECT_EQ(PresenceOf(workload.uid()), Presence::kRunning);
+}
+
+TEST_F(Signals, ACancelledStartReturnsAndLeavesARunToDelete) {
+  const v1::Workload workload = NewWorkload(Behaviour::kForever);
+  Prepare(workload);
+  Create(workload);
+  Cancellation cancellation;
+  cancellation.Cancel();
+  const absl::Status status = driver().Start(workload.uid(), cancellation);
+  // One that is quick may have started it all the same.
+  EXPECT_TRUE(status.ok() || absl::IsCancelled(status)) << status;
+  VX_ASSERT_OK(driver().Delete(workload.uid()));
+  EXPECT_EQ(PresenceOf(workload.uid()), Presence::kPrepared);
+}
+
 TEST_F(Signals, ASignalReachesTheCommandAndSigkillEndsIt) {
   const v1::Workload workload = LaunchUntil(Behaviour::kAnswersUsr1, "ready");
   VX_ASSERT_OK(driver().Kill(workload.uid(), SIGUSR1));

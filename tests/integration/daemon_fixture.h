@@ -61,18 +61,24 @@ class DaemonTest : public testing::Test {
   v1::Workload Get(const std::string& name);
   grpc::Status GetStatus(const std::string& name);
   v1::Operation Wait(const v1::Operation& operation);
-  // Calls a method that takes a name and returns an operation, and waits for its end.
+  // Calls a method that takes a name and returns an operation.
   template <typename Request, typename Response>
-  v1::Operation Verb(grpc::Status (v1::WorkloadService::Stub::*method)(grpc::ClientContext*,
-                                                                       const Request&, Response*),
-                     const std::string& name) {
+  v1::Operation Begin(grpc::Status (v1::WorkloadService::Stub::*method)(grpc::ClientContext*,
+                                                                        const Request&, Response*),
+                      const std::string& name) {
     grpc::ClientContext context;
     Request request;
     Response response;
     request.set_name(name);
     grpc::Status status = (workloads().*method)(&context, request, &response);
     EXPECT_TRUE(status.ok()) << status.error_message();
-    return status.ok() ? Wait(response.operation()) : v1::Operation();
+    return response.operation();
+  }
+  // The same, and waits for the end.
+  template <typename Method>
+  v1::Operation Verb(Method method, const std::string& name) {
+    const v1::Operation begun = Begin(method, name);
+    return begun.id().empty() ? begun : Wait(begun);
   }
   v1::Operation Start(const std::string& name);
   v1::Operation Stop(const std::string& name);

@@ -21,6 +21,7 @@
 #include "daemon/base/status_macros.h"
 #include "plugins/container/runtime/identity.h"
 #include "plugins/container/runtime/root.h"
+#include "plugins/shim/protocol.h"
 
 namespace vx::container {
 namespace {
@@ -109,14 +110,21 @@ void ApplyOomScore(const InitTask& task, int score) {
 
 bool IsInside(absl::string_view path) { return !path.empty() && path.front() == '/'; }
 
+absl::Status BadWorkingDir(const std::string& cwd, absl::string_view why) {
+  return Error(absl::StatusCode::kFailedPrecondition, "BAD_WORKING_DIR",
+               absl::StrCat("working directory ", cwd, " ", why));
+}
+
 absl::Status EnterWorkingDir(const std::string& cwd) {
-  VX_RETURN_IF_ERROR(MakeDirs(cwd, 0755));
-  if (chdir(cwd.c_str()) < 0) return ErrnoError(errno, absl::StrCat("enter ", cwd));
+  const absl::Status made = MakeDirs(cwd, 0755);
+  if (!made.ok()) return BadWorkingDir(cwd, absl::StrCat("can't be made: ", made.message()));
+  if (chdir(cwd.c_str()) < 0) {
+    return BadWorkingDir(cwd, absl::StrCat("can't be entered: ", strerror(errno)));
+  }
   // Nothing of the host's may be reachable by it.
   char now[PATH_MAX];
   if (getcwd(now, sizeof now) == nullptr || !IsInside(now)) {
-    return Error(absl::StatusCode::kFailedPrecondition, "BAD_WORKING_DIR",
-                 absl::StrCat("working directory ", cwd, " leads out of the container"));
+    return BadWorkingDir(cwd, "leads out of the container");
   }
   return absl::OkStatus();
 }
@@ -193,6 +201,15 @@ int Execute(const ProcessConfig& process, const std::vector<std::string>& env) {
   _exit(error == ENOENT || error == ENOTDIR ? kNotFound : kNotExecutable);
 }
 
+// What the spec and its image are to blame for is told at the start, like a command
+// that can't be run; 0 for all else.
+int CauseOf(const InitTask& task, const absl::Status& status) {
+  const std::string reason = ErrorReason(status);
+  if (task.exec_fd < 0) return 0;
+  if (reason == "NO_USER" || reason == "NO_GROUP") return shim::kErrnoNoUser;
+  return reason == "BAD_WORKING_DIR" ? shim::kErrnoWorkingDir : 0;
+}
+
 [[noreturn]] void Fail(const InitTask& task, const absl::Status& status) {
   const std::string hint = ErrorHint(status);
   std::string text(status.message());
@@ -209,12 +226,15 @@ void RunInit(const InitTask& task) {
   setsid();
   absl::Status status = SetUp(task, identity);
   if (status.ok()) status = Finish(task, identity);
-  if (!status.ok()) Fail(task, status);
+  const int cause = CauseOf(task, status);
+  if (!status.ok() && cause == 0) Fail(task, status);
+  if (cause != 0 && task.die_with_parent) prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
   std::vector<std::string> env = task.config.process.env;
   if (Variable(env, "HOME=").empty()) env.push_back(absl::StrCat("HOME=", identity.home));
   if (write(task.report_fd, "R", 1) != 1) _exit(1);
   close(task.report_fd);
   if (!WaitForByte(task.start_fd)) _exit(1);
+  if (cause != 0) FailExec(task, cause);
   if (task.config.process.no_new_privileges) {
     status = InstallSeccomp(task.seccomp);
     if (!status.ok()) FailExec(task, EINVAL);

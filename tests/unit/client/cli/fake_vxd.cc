@@ -29,11 +29,6 @@ grpc::Status NotFound(const std::string& name) {
                           "vxctl ls -a lists them"));
 }
 
-grpc::Status NotRunning(const std::string& name) {
-  return ToGrpc(WireError(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
-                          absl::StrCat("\"", name, "\" is not running")));
-}
-
 }  // namespace
 
 google::rpc::Status WireError(absl::StatusCode code, const std::string& reason,
@@ -127,7 +122,6 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
                             v1::KillWorkloadResponse* response) override {
     grpc::Status status = Change(v1::OPERATION_TYPE_KILL, request->name(), *request, response);
     absl::MutexLock lock(&vxd_.mutex_);
-    if (vxd_.script_.in_the_making) return NotRunning(request->name());
     if (!vxd_.script_.deaf) vxd_.killed_by_ = ParseSignal(request->signal()).value_or(0);
     return status;
   }
@@ -273,12 +267,18 @@ class FakeVxd::Operations : public v1::OperationService::Service {
     absl::MutexLock lock(&vxd_.mutex_);
     auto found = vxd_.operations_.find(request->id());
     if (found == vxd_.operations_.end()) return Missing(request->id());
+    if (found->second.state() != v1::OPERATION_STATE_PENDING) return HasEnded(request->id());
     found->second.set_state(v1::OPERATION_STATE_CANCELLED);
     *response->mutable_operation() = found->second;
     return grpc::Status::OK;
   }
 
  private:
+  static grpc::Status HasEnded(const std::string& id) {
+    return ToGrpc(WireError(absl::StatusCode::kFailedPrecondition, "OPERATION_ENDED",
+                            absl::StrCat("operation ", id, " has ended already")));
+  }
+
   static grpc::Status Missing(const std::string& id) {
     return ToGrpc(WireError(absl::StatusCode::kNotFound, "OPERATION_NOT_FOUND",
                             absl::StrCat("there is no operation \"", id, "\"")));

@@ -31,8 +31,6 @@ struct Script {
   v1::Exit exit;
   // Stays until it is killed; its exit code is then 128 + the signal.
   bool until_killed = false;
-  // A kill is refused, as nothing runs yet.
-  bool in_the_making = false;
   // Even a kill does not end it.
   bool deaf = false;
   // The log ends without an exit.

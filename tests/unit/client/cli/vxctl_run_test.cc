@@ -174,6 +174,7 @@ TEST(VxctlRun, SendsCtrlCToTheWorkload) {
   vxd.SetScript(script);
   RunningVxctl vxctl(vxd, kRun);
   ASSERT_TRUE(vxd.WaitFor<v1::StreamLogsRequest>());
+  ASSERT_TRUE(vxd.WaitFor<v1::WaitOperationRequest>());
   vxctl.Signal(SIGINT);
   EXPECT_EQ(vxctl.End().exit_code, 130);
   auto kills = vxd.Asked<v1::KillWorkloadRequest>();
@@ -185,11 +186,11 @@ TEST(VxctlRun, CtrlCCancelsWhatIsStillBeingMade) {
   FakeVxd vxd;
   Script script;
   script.until_killed = true;
-  script.in_the_making = true;
   vxd.SetScript(script);
   vxd.HoldOperations();
   RunningVxctl vxctl(vxd, kRun);
   ASSERT_TRUE(vxd.WaitFor<v1::StreamLogsRequest>());
+  ASSERT_TRUE(vxd.WaitFor<v1::WaitOperationRequest>());
   vxctl.Signal(SIGINT);
   CommandResult result = vxctl.End();
   EXPECT_EQ(result.exit_code, 1);
@@ -205,6 +206,7 @@ TEST(VxctlRun, ASecondCtrlCLeavesItRunning) {
   vxd.SetScript(script);
   RunningVxctl vxctl(vxd, kRun);
   ASSERT_TRUE(vxd.WaitFor<v1::StreamLogsRequest>());
+  ASSERT_TRUE(vxd.WaitFor<v1::WaitOperationRequest>());
   vxctl.Signal(SIGTERM);
   ASSERT_TRUE(vxd.WaitFor<v1::KillWorkloadRequest>());
   vxctl.Signal(SIGINT);
