@@ -83,11 +83,11 @@ class Forwarder {
  private:
   void OnSignal(int signal) {
     if (std::exchange(seen_, true)) Leave(signal);
+    if (Cancelled()) return;
     v1::KillWorkloadRequest request;
     request.set_name(workload_.uid());
     request.set_signal(SignalName(signal));
     absl::Status status = connection_->KillWorkload(request).status();
-    if (ErrorReason(status) == "NOT_RUNNING") return Cancel();
     if (!status.ok()) {
       Report(status);
     } else if (ErrorsOnTerminal()) {
@@ -97,12 +97,11 @@ class Forwarder {
     }
   }
 
-  // That it has ended meanwhile is no news: its end is on the way.
-  void Cancel() {
+  // Whether the workload was still being made or started.
+  bool Cancelled() {
     v1::CancelOperationRequest request;
     request.set_id(operation_);
-    absl::Status status = connection_->CancelOperation(request).status();
-    if (!status.ok() && ErrorReason(status) != "OPERATION_ENDED") Report(status);
+    return connection_->CancelOperation(request).ok();
   }
 
   [[noreturn]] void Leave(int signal) {
