@@ -70,10 +70,11 @@ Spawned::Spawned(const Command& command) {
   posix_spawn_file_actions_t actions;
   posix_spawn_file_actions_init(&actions);
   posix_spawn_file_actions_addchdir_np(&actions, command.cwd.c_str());
-  EXPECT_EQ(posix_spawn(&pid_, command.argv[0].c_str(), &actions, nullptr,
-                        Pointers(command.argv).data(), Pointers(command.env).data()),
+  const std::string& program = command.program.empty() ? command.argv[0] : command.program;
+  EXPECT_EQ(posix_spawn(&pid_, program.c_str(), &actions, nullptr, Pointers(command.argv).data(),
+                        Pointers(command.env).data()),
             0)
-      << command.argv[0];
+      << program;
   posix_spawn_file_actions_destroy(&actions);
 }
 

@@ -34,7 +34,8 @@ class Forked {
 };
 
 struct Command {
-  std::vector<std::string> argv;  // the program's whole path first
+  std::vector<std::string> argv;
+  std::string program = "";  // its whole path; empty: as argv[0] says
   std::vector<std::string> env;
   std::string cwd = "/";
 };

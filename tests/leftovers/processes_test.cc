@@ -27,12 +27,12 @@ class ProcessesTest : public LeftoversTest {
 };
 
 TEST_F(ProcessesTest, OneThatWasStartedWithAFolderIsFound) {
-  Spawned child({.argv = {"/bin/sh", "-c", "sleep 100; :", runtime() + "/x"}});
+  Spawned child({.argv = {runtime() + "/x", "100"}, .program = kSleep});
   EXPECT_THAT(Found(), Contains(Process(child.pid(), "it was started with " + runtime() + "/x")));
 }
 
 TEST_F(ProcessesTest, OneThatWasStartedWithTheIdIsFound) {
-  Spawned child({.argv = {"/bin/sh", "-c", "sleep 100; :", "guest=" + name()}});
+  Spawned child({.argv = {"guest=" + name(), "100"}, .program = kSleep});
   EXPECT_THAT(Found(), Contains(Process(child.pid(), "guest=" + name())));
 }
 
@@ -89,7 +89,7 @@ TEST_F(ProcessesTest, OneOfAWorkloadThatRunsIsNone) {
 }
 
 TEST_F(ProcessesTest, TheDaemonsOwnIsNoneWhileItRuns) {
-  Spawned child({.argv = {"/bin/sh", "-c", "sleep 100; :", "--state-dir=" + state()}});
+  Spawned child({.argv = {"--state-dir=" + state(), "100"}, .program = kSleep});
   instance().alive = true;
   EXPECT_THAT(Found(), IsEmpty());
 }

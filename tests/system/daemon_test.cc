@@ -11,7 +11,6 @@
 #include "absl/time/clock.h"
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
-#include "tests/system/harness/leftovers.h"
 #include "tests/system/harness/system_test.h"
 
 namespace vx::system_test {
@@ -215,9 +214,9 @@ TEST_F(DaemonTest, TheAnnotatedConfigIsValidAndFlagsWinOverIt) {
 
 TEST_F(DaemonTest, LeavesNothingAtItsEndWhenItDidNothing) {
   vx_.Start();
-  std::string id = vx_.VxctlJson({"info"})["instanceId"];
+  EXPECT_THAT(vx_.Leftovers(), IsEmpty());
   EXPECT_EQ(vx_.Stop(), 0);
-  EXPECT_THAT(FindLeftovers(vx_.dir() + "/", id), IsEmpty());
+  EXPECT_THAT(vx_.Leftovers(), IsEmpty());
 }
 
 }  // namespace

@@ -1,6 +1,5 @@
 // The harness itself: what it looks for after a test, it finds; what must not
 // hang, does not.
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,7 +11,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/system/harness/child.h"
-#include "tests/system/harness/leftovers.h"
+#include "tests/system/harness/system_test.h"
 
 namespace vx::system_test {
 namespace {
@@ -21,42 +20,36 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-class LeftoversTest : public testing::Test {
- protected:
-  LeftoversTest() { mkdir(dir_.c_str(), 0700); }
-  ~LeftoversTest() override { rmdir(dir_.c_str()); }
-  std::string dir_ = absl::StrCat("/tmp/vx-test-harness-", getpid());
-};
+using LeftoversTest = OwnDaemonTest;
 
-TEST_F(LeftoversTest, FindsNothingWhereNothingIs) {
-  EXPECT_THAT(FindLeftovers(dir_, "0123abcd"), IsEmpty());
+// What the judge finds is proved by its own tests; here, that it is asked.
+TEST_F(LeftoversTest, OfAWorkloadThatThereIsNotAreFoundWhileTheDaemonRuns) {
+  vx_.Start();
+  const std::string bundle = vx_.state_dir() + "/container/00112233445566778899aabbccddeeff";
+  ASSERT_TRUE(MakeDirs(bundle, 0700).ok());
+  EXPECT_THAT(vx_.Leftovers(absl::Seconds(1)), ElementsAre(HasSubstr(bundle)));
+  rmdir(bundle.c_str());
 }
 
-TEST_F(LeftoversTest, FindsAProcessThatNamesTheFolder) {
-  Child child({"tail", "-f", "/dev/null", dir_});
-  ASSERT_TRUE(child.WaitForOutput("/dev/null"));
-  EXPECT_THAT(FindLeftovers(dir_, ""), ElementsAre(HasSubstr("process ")));
+TEST_F(LeftoversTest, OfWorkloadsThatThereAreAreNone) {
+  vx_.Start();
+  ASSERT_THAT(vx_.Vxctl({"create", "--kind=container", "--name", "made", "busybox"}), Succeeds());
+  ASSERT_THAT(vx_.Vxctl({"run", "-d", "--kind=container", "--name", "runs", "busybox", "--",
+                         "sleep", "1000"}),
+              Succeeds());
+  EXPECT_THAT(vx_.Leftovers(), IsEmpty());
 }
 
-TEST_F(LeftoversTest, WaitsForAProcessThatIsAboutToEnd) {
-  Child child({"sh", "-c", "echo up; sleep 0.3; true", dir_});
-  ASSERT_TRUE(child.WaitForOutput("up"));
-  EXPECT_THAT(FindLeftovers(dir_, ""), IsEmpty());
-}
-
-TEST_F(LeftoversTest, FindsAMount) {
-  ASSERT_EQ(mount("none", dir_.c_str(), "tmpfs", 0, nullptr), 0);
-  EXPECT_THAT(FindLeftovers(dir_, ""), ElementsAre(HasSubstr("mount: ")));
-  umount(dir_.c_str());
-}
-
-TEST_F(LeftoversTest, FindsACgroup) {
-  std::string root = PathExists("/sys/fs/cgroup/pids") ? "/sys/fs/cgroup/pids" : "/sys/fs/cgroup";
-  std::string id = absl::StrCat("test", getpid());
-  std::string path = absl::StrCat(root, "/vx-", id);
-  ASSERT_EQ(mkdir(path.c_str(), 0755), 0);
-  EXPECT_THAT(FindLeftovers(dir_, id), ElementsAre(HasSubstr(path)));
-  rmdir(path.c_str());
+TEST_F(LeftoversTest, OfADaemonThatEndedAreFoundByItsId) {
+  vx_.Start();
+  const std::string id = vx_.VxctlJson({"info"})["instanceId"];
+  const std::string root =
+      PathExists("/sys/fs/cgroup/pids") ? "/sys/fs/cgroup/pids" : "/sys/fs/cgroup";
+  const std::string group = absl::StrCat(root, "/vx-", id);
+  EXPECT_EQ(vx_.Stop(), 0);
+  ASSERT_EQ(mkdir(group.c_str(), 0755), 0);
+  EXPECT_THAT(vx_.Leftovers(absl::Seconds(1)), ElementsAre(HasSubstr(group)));
+  rmdir(group.c_str());
 }
 
 TEST(ChildTest, KeepsBothStreamsAndTheExitStatus) {

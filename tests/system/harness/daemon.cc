@@ -17,7 +17,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
 #include "gtest/gtest.h"
-#include "tests/system/harness/leftovers.h"
+#include "tests/leftovers/leftovers.h"
 
 namespace vx::system_test {
 namespace {
@@ -196,13 +196,30 @@ std::string Daemon::RemoveWorkloads() const {
   return problem;
 }
 
+std::vector<std::string> Daemon::Leftovers(absl::Duration patience) const {
+  leftovers::Scope scope;
+  leftovers::Instance& instance = scope.instance.emplace();
+  instance.state_dir = state_dir();
+  instance.runtime_dir = runtime_dir();
+  instance.id = instance_id_;
+  instance.alive = running();
+  if (!running()) scope.dirs = {dir_};
+  const Json workloads = running() ? VxctlJson({"ls", "-a"}) : Json::array();
+  for (const Json& workload : workloads) {
+    const std::string uid = workload["uid"];
+    const bool stopped = workload["status"]["state"] == "stopped";
+    (stopped ? instance.workloads : instance.running).insert(uid);
+  }
+  return LookAfter(scope, {}, absl::ToChronoMilliseconds(patience)).Lines();
+}
+
 std::vector<std::string> Daemon::ShutDown() {
   if (instance_id_.empty() && !running()) return {};
   if (!running()) Start();
   if (!running()) return {"a vxd that can't be started again"};
   std::string problem = RemoveWorkloads();
   int code = Stop();
-  std::vector<std::string> left = FindLeftovers(dir_ + "/", instance_id_);
+  std::vector<std::string> left = Leftovers();
   if (!problem.empty()) left.push_back("workloads that can't be removed: " + problem);
   if (code != 0) left.push_back(absl::StrCat("vxd's exit status ", code, " after SIGTERM"));
   instance_id_.clear();

@@ -60,6 +60,10 @@ class Daemon {
 
   // Removes every workload; what it says on failure, or nothing.
   std::string RemoveWorkloads() const;
+  // What is on the host and should not be: while vxd runs, what is of no workload
+  // in its inventory; else, whatever is of this vxd. One line each. What is on its
+  // way out is waited for.
+  std::vector<std::string> Leftovers(absl::Duration patience = absl::Seconds(10)) const;
   // Ends everything and returns what is left on the host all the same. The
   // folders stay until the destructor.
   std::vector<std::string> ShutDown();

@@ -26,6 +26,7 @@ void SharedDaemonTest::SetUp() { ASSERT_TRUE(daemon_->running()) << daemon_->log
 void SharedDaemonTest::TearDown() {
   if (!daemon_->running()) return;
   EXPECT_EQ(daemon_->RemoveWorkloads(), "");
+  for (const std::string& left : daemon_->Leftovers()) ADD_FAILURE() << "left behind: " << left;
 }
 
 void EachKindTest::RunDetached(const std::string& name, const std::string& script,

@@ -11,7 +11,8 @@
 namespace vx::system_test {
 
 // One daemon for all tests of a suite; each test's workloads are removed after
-// it. At the end of the suite nothing of the daemon's may be left on the host.
+// it, and nothing of them may be left. At the end of the suite nothing of the
+// daemon's may be left on the host.
 class SharedDaemonTest : public testing::Test {
  protected:
   static void SetUpTestSuite();
