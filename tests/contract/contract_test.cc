@@ -82,7 +82,6 @@ v1::Workload ContractTest::NewWorkload(Behaviour behaviour) {
   if (Subject::Get().vm()) {
     workload.mutable_spec()->mutable_resources()->set_memory_bytes(int64_t{128} << 20);
   }
-  Subject::Get().Note(workload.uid());
   absl::MutexLock lock(&mutex_);
   uids_.insert(workload.uid());
   return workload;

@@ -10,8 +10,9 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <filesystem>
 #include <memory>
+#include <optional>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -62,37 +63,23 @@ std::string MakeWorkDir() {
   return mkdtemp(path) == nullptr ? "" : path;
 }
 
-// Paths below `dir` whose name begins with a uid of ours.
-std::vector<std::string> WorkloadFiles(const Subject& subject, const std::string& dir) {
-  constexpr size_t kUidDigits = 32;
-  std::vector<std::string> found;
-  std::error_code error;
-  for (auto it = std::filesystem::recursive_directory_iterator(dir, error);
-       !error && it != std::filesystem::end(it); it.increment(error)) {
-    const std::string name = it->path().filename();
-    if (subject.Noted(name.substr(0, kUidDigits))) found.push_back("file " + it->path().string());
-  }
-  return found;
-}
+// What a sandbox holds before any driver acts; nothing without one.
+using Before = std::optional<std::set<leftovers::Finding>>;
 
 // Says what is left, and removes it.
-int CountLeftovers(const Subject& subject) {
-  std::vector<std::string> found =
-      FindLeftovers(subject.settings().work_dir, subject.environment().instance_id);
-  for (const std::string& dir :
-       {subject.environment().state_dir, subject.environment().runtime_dir}) {
-    for (const std::string& file : WorkloadFiles(subject, dir)) found.push_back(file);
-  }
+size_t CountLeftovers(const Subject& subject, const Before& before) {
+  const std::string& instance = subject.environment().instance_id;
+  const auto found = FindLeftovers(subject.settings().work_dir, instance, before);
   for (const std::string& thing : found) fprintf(stderr, "LEFT BEHIND: %s\n", thing.c_str());
   if (!found.empty()) {
-    SweepInstance(subject.environment().instance_id);
+    SweepInstance(instance);
     SweepChildren();
   }
-  return static_cast<int>(found.size());
+  return found.size();
 }
 
 // Runs the tests over an open subject, and sees what is left of it.
-int RunTests(Subject& subject) {
+int RunTests(Subject& subject, const Before& before) {
   const v1::DriverInfo info = subject.driver().Probe();
   if (info.state() != v1::DRIVER_STATE_READY) return Skip(info.reason() + "; " + info.hint());
   if (absl::Status settled = subject.driver().WaitSettled(subject.patience()); !settled.ok()) {
@@ -100,7 +87,7 @@ int RunTests(Subject& subject) {
   }
   const int failed = RUN_ALL_TESTS();
   subject.Close();
-  const int left = CountLeftovers(subject);
+  const size_t left = CountLeftovers(subject, before);
   return failed != 0 || left > 0 ? 1 : 0;
 }
 
@@ -109,11 +96,13 @@ int Main(Settings settings) {
   if (real && geteuid() != 0) return Skip("the driver " + settings.driver + " needs root");
   absl::Status sandboxed = half || !real ? BecomeSubreaper() : EnterSandbox();
   if (!sandboxed.ok()) return Fail(sandboxed);
+  Before before;
+  if (real && !half) before = LookAround();
   if (settings.work_dir.empty()) settings.work_dir = MakeWorkDir();
   const std::string work_dir = settings.work_dir;
   Subject::Set(std::make_unique<Subject>(std::move(settings)));
   absl::Status opened = Subject::Get().Open();
-  const int result = opened.ok() ? RunTests(Subject::Get()) : Fail(opened);
+  const int result = opened.ok() ? RunTests(Subject::Get(), before) : Fail(opened);
   Subject::Set(nullptr);
   if (!half && !RemoveTree(work_dir).ok()) fprintf(stderr, "%s is left\n", work_dir.c_str());
   return result;

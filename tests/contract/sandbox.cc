@@ -11,10 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cstring>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -69,23 +67,6 @@ std::vector<int> Children() {
   return pids;
 }
 
-void FindProcesses(std::vector<std::string>& found) {
-  ReapChildren();
-  for (int pid : Children()) {
-    const std::string name = ReadFile(absl::StrCat("/proc/", pid, "/comm")).value_or("");
-    found.push_back(absl::StrCat("process ", pid, " ", absl::StripAsciiWhitespace(name)));
-  }
-}
-
-void FindCgroups(const std::string& instance_id, std::vector<std::string>& found) {
-  std::vector<std::string> dirs = CgroupsNamed(instance_id);
-  // The instance's own are parents of nothing by now; children first.
-  std::reverse(dirs.begin(), dirs.end());
-  for (const std::string& dir : dirs) {
-    if (rmdir(dir.c_str()) < 0) found.push_back(absl::StrCat("cgroup ", dir, " in use"));
-  }
-}
-
 }  // namespace
 
 absl::Status BecomeSubreaper() {
@@ -102,18 +83,23 @@ absl::Status EnterSandbox() {
   return BecomeSubreaper();
 }
 
-std::vector<std::string> FindLeftovers(const std::string& work_dir,
-                                       const std::string& instance_id) {
-  std::vector<std::string> found;
-  FindProcesses(found);
-  for (const std::string& line : LinesOf("/proc/self/mountinfo")) {
-    if (line.find(work_dir) != std::string::npos) found.push_back(absl::StrCat("mount ", line));
-  }
-  for (const std::string& line : LinesOf(driver::kIdClaimsFile)) {
-    if (line.find(instance_id) != std::string::npos) found.push_back(absl::StrCat("ids ", line));
-  }
-  FindCgroups(instance_id, found);
-  return found;
+std::set<leftovers::Finding> LookAround() {
+  leftovers::Scope scope;
+  scope.here = true;
+  return Look(scope).findings;
+}
+
+std::vector<std::string> FindLeftovers(const std::string& work_dir, const std::string& instance_id,
+                                       const std::optional<std::set<leftovers::Finding>>& before) {
+  ReapChildren();
+  leftovers::Scope scope;
+  // State, runtime and images are all in it.
+  scope.instance = {.state_dir = work_dir, .runtime_dir = work_dir, .id = instance_id};
+  scope.children = true;
+  scope.here = before.has_value();
+  return LookAfter(scope, before.value_or(std::set<leftovers::Finding>()),
+                   absl::ToChronoMilliseconds(kPatience))
+      .Lines();
 }
 
 void SweepInstance(const std::string& instance_id) {

@@ -1,10 +1,13 @@
 // Where the suite runs drivers that act on the host.
 #pragma once
 
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "tests/leftovers/leftovers.h"
 
 namespace vx::contract {
 
@@ -15,9 +18,14 @@ absl::Status EnterSandbox();
 // The part alone that is a matter of the process, for a child of the suite.
 absl::Status BecomeSubreaper();
 
-// What is still there of an instance after its driver was destroyed: one sentence
-// each. Removes the instance's own cgroups, which are empty if all is well.
-std::vector<std::string> FindLeftovers(const std::string& work_dir, const std::string& instance_id);
+// What is in the namespaces of EnterSandbox.
+std::set<leftovers::Finding> LookAround();
+
+// What is still there of an instance, whose folders are in `work_dir`, after its
+// driver was destroyed; one line each. In a sandbox also whatever there was not
+// `before`. Waits for what is on its way out.
+std::vector<std::string> FindLeftovers(const std::string& work_dir, const std::string& instance_id,
+                                       const std::optional<std::set<leftovers::Finding>>& before);
 
 // Removes what a driver, or a test that failed, left of an instance: cgroups with
 // their processes, claimed ids.

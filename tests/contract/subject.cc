@@ -50,16 +50,6 @@ void Subject::Close() {
   driver_.reset();
 }
 
-void Subject::Note(const std::string& uid) {
-  absl::MutexLock lock(&mutex_);
-  uids_.insert(uid);
-}
-
-bool Subject::Noted(const std::string& uid) const {
-  absl::MutexLock lock(&mutex_);
-  return uids_.contains(uid);
-}
-
 absl::Status Subject::OpenImages() {
   VX_ASSIGN_OR_RETURN(images_, image::ImageStore::Open(settings_.work_dir + "/i", image::Limits()));
   if (images_->Get(kImage).ok()) return absl::OkStatus();

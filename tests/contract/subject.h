@@ -2,13 +2,10 @@
 #pragma once
 
 #include <memory>
-#include <set>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "absl/synchronization/mutex.h"
 #include "daemon/driver/driver.h"
 #include "daemon/image/image_store.h"
 #include "tests/contract/observations.h"
@@ -56,10 +53,6 @@ class Subject {
   // For what must happen in the end; generous, as nothing waits for it to pass.
   absl::Duration patience() const { return absl::Seconds(vm() ? 90 : 30); }
 
-  // Remembers a workload, whose name must not be left on the host. Thread-safe.
-  void Note(const std::string& uid) ABSL_LOCKS_EXCLUDED(mutex_);
-  bool Noted(const std::string& uid) const ABSL_LOCKS_EXCLUDED(mutex_);
-
   // The base of the test image, leased to `uid`.
   absl::StatusOr<driver::Base> AcquireBase(const std::string& uid);
   absl::Status ReleaseBase(const std::string& uid);
@@ -72,8 +65,6 @@ class Subject {
   std::unique_ptr<image::ImageStore> images_;
   Observations observations_;
   std::unique_ptr<driver::Driver> driver_;
-  mutable absl::Mutex mutex_;
-  std::set<std::string> uids_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace vx::contract
