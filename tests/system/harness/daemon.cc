@@ -17,7 +17,6 @@
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
 #include "gtest/gtest.h"
-#include "tests/leftovers/leftovers.h"
 
 namespace vx::system_test {
 namespace {
@@ -120,6 +119,13 @@ void Daemon::Kill() {
   child_.reset();
 }
 
+bool Daemon::WaitEnd() {
+  if (!child_) return false;
+  const Result result = child_->Wait(absl::Seconds(60));
+  child_.reset();
+  return result.code != -1;
+}
+
 Result Daemon::Vxctl(const Words& args, absl::Duration timeout) const {
   Words line = {Program("vxctl"), "--host", "unix://" + socket()};
   Append(line, args);
@@ -196,7 +202,7 @@ std::string Daemon::RemoveWorkloads() const {
   return problem;
 }
 
-std::vector<std::string> Daemon::Leftovers(absl::Duration patience) const {
+std::vector<std::string> Daemon::Leftovers(absl::Duration patience) {
   leftovers::Scope scope;
   leftovers::Instance& instance = scope.instance.emplace();
   instance.state_dir = state_dir();
@@ -210,7 +216,9 @@ std::vector<std::string> Daemon::Leftovers(absl::Duration patience) const {
     const bool stopped = workload["status"]["state"] == "stopped";
     (stopped ? instance.workloads : instance.running).insert(uid);
   }
-  return LookAfter(scope, {}, absl::ToChronoMilliseconds(patience)).Lines();
+  const auto report = LookAfter(scope, told_, absl::ToChronoMilliseconds(patience));
+  told_.insert(report.findings.begin(), report.findings.end());
+  return report.Lines();
 }
 
 std::vector<std::string> Daemon::ShutDown() {

@@ -2,11 +2,13 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
 #include "nlohmann/json.hpp"
+#include "tests/leftovers/leftovers.h"
 #include "tests/system/harness/child.h"
 
 namespace vx::system_test {
@@ -37,6 +39,8 @@ class Daemon {
   int Stop();
   // SIGKILL; workloads go on.
   void Kill();
+  // Waits for an end that the test brought about; false when none comes for 60 s.
+  bool WaitEnd();
   bool running() const { return child_ != nullptr; }
   pid_t pid() const { return child_ ? child_->pid() : -1; }
 
@@ -61,9 +65,9 @@ class Daemon {
   // Removes every workload; what it says on failure, or nothing.
   std::string RemoveWorkloads() const;
   // What is on the host and should not be: while vxd runs, what is of no workload
-  // in its inventory; else, whatever is of this vxd. One line each. What is on its
-  // way out is waited for.
-  std::vector<std::string> Leftovers(absl::Duration patience = absl::Seconds(10)) const;
+  // in its inventory; else, whatever is of this vxd. One line each, and each is told
+  // once. What is on its way out is waited for.
+  std::vector<std::string> Leftovers(absl::Duration patience = absl::Seconds(10));
   // Ends everything and returns what is left on the host all the same. The
   // folders stay until the destructor.
   std::vector<std::string> ShutDown();
@@ -80,6 +84,7 @@ class Daemon {
 
   std::string dir_;
   std::string instance_id_;
+  std::set<leftovers::Finding> told_;
   std::unique_ptr<Child> child_;
 };
 
