@@ -24,6 +24,8 @@ constexpr int kEndThreads = 4;
 constexpr absl::Duration kStartTimeout = absl::Seconds(90);
 // How long the agent gets to end its command before the power is cut.
 constexpr absl::Duration kAgentKill = absl::Seconds(3);
+// How long a QEMU without a shim, which is killed, may take to be gone.
+constexpr absl::Duration kQemuEnd = absl::Seconds(30);
 constexpr char kWorkloadFile[] = "/workload";
 
 absl::Status NotRunning(const std::string& uid) {
@@ -290,8 +292,8 @@ driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const 
   driver::Observation seen;
   seen.uid = machine.uid();
   const shim::RunState state = machine.State();
-  // Between the shim's end and QEMU's the record may be on its way.
-  if (state == shim::RunState::kExited && !machine.exit()) machine.WaitEnded(kAgentKill);
+  // A shim that died left no record; QEMU's end completes it.
+  if (state == shim::RunState::kExited && !machine.exit()) machine.WaitEnded(kQemuEnd);
   if (state == shim::RunState::kExited) seen.exit = machine.exit();
   seen.pid = machine.qemu_pid();
   seen.shim_pid = machine.shim_pid();

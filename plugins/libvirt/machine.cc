@@ -6,6 +6,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
@@ -22,6 +23,8 @@ constexpr absl::Duration kPowerCut = absl::Seconds(30);
 
 // Its time of change is the run's start.
 constexpr char kStartedFile[] = "/started";
+// There from before the power is cut.
+constexpr char kPowerCutFile[] = "/power-cut";
 
 absl::Time ReadStartTime(const std::string& run) {
   struct stat st;
@@ -55,10 +58,13 @@ v1::Exit EndOfMachine(v1::Exit exit, const std::string& dir) {
   return exit;
 }
 
-v1::Exit Lost(const std::string& why) {
-  v1::Exit exit;
-  exit.set_code(-1);
-  exit.set_reason(v1::EXIT_REASON_LOST);
+v1::Exit WithoutPower(absl::Time time) {
+  return shim::ToExit({.code = 128 + SIGKILL, .signal = SIGKILL, .time = time}, false);
+}
+
+v1::Exit NotSeen(v1::ExitReason reason, const std::string& why) {
+  v1::Exit exit = shim::ToExit({.time = absl::Now(), .lost = true}, false);
+  exit.set_reason(reason);
   exit.set_message(why);
   return exit;
 }
@@ -103,9 +109,12 @@ void Machine::Adopt() {
     absl::MutexLock lock(&mutex_);
     shim_ = *std::move(client);
   }
-  if (WatchQemu().ok()) return;
-  // QEMU died with nobody watching; the shim may not know yet.
-  End();
+  if (!WatchQemu().ok()) {
+    // QEMU died with nobody watching; the shim may not know yet.
+    End();
+  } else if (PowerIsCut()) {
+    KillQemu();
+  }
 }
 
 void Machine::WatchShim() {
@@ -131,7 +140,7 @@ void Machine::OnQemuGone() {
 
 void Machine::End() {
   if (std::shared_ptr<shim::Client> client = shim()) {
-    client->MachineGone(/*wanted=*/false).IgnoreError();
+    client->MachineGone().IgnoreError();
     if (!client->WaitEnd(kShimEnd)) {
       SignalPidfd(client->pidfd(), SIGKILL).IgnoreError();
       client->WaitEnd(kShimEnd);
@@ -142,7 +151,7 @@ void Machine::End() {
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
     ended_ = true;
-    exit_ = exit.value_or(Lost("vx-shim, which kept its output, died"));
+    exit_ = exit.value_or(Unrecorded());
   }
   host_->ended(uid_);
 }
@@ -150,6 +159,11 @@ void Machine::End() {
 void Machine::KillQemu() const {
   absl::MutexLock lock(&mutex_);
   if (qemu_ && !ended_) SignalPidfd(qemu_->pidfd.get(), SIGKILL).IgnoreError();
+}
+
+bool Machine::QemuLives() const {
+  absl::MutexLock lock(&mutex_);
+  return qemu_ && !ended_ && !WaitPidfd(qemu_->pidfd.get(), absl::ZeroDuration());
 }
 
 std::shared_ptr<shim::Client> Machine::shim() const {
@@ -181,7 +195,10 @@ shim::RunState Machine::State() const {
   std::shared_ptr<shim::Client> client = shim();
   if (ended() || !client) return shim::RunState::kExited;
   auto reply = client->Status();
-  return reply.ok() ? reply->state : shim::RunState::kExited;
+  if (reply.ok()) return reply->state;
+  if (ErrorReason(reply.status()) == "NOT_RUNNING") return shim::RunState::kExited;
+  // It lives and does not answer: it is busy.
+  return start_time() == absl::InfinitePast() ? shim::RunState::kCreated : shim::RunState::kRunning;
 }
 
 absl::Status Machine::WaitStarted(const std::string& argv0, absl::Duration timeout,
@@ -242,14 +259,13 @@ bool Machine::WaitEnded(absl::Duration timeout, Cancellation* cancellation) cons
 }
 
 absl::Status Machine::CutPower() {
-  // The shim hears of it first, else it would take the end for an accident.
-  if (std::shared_ptr<shim::Client> client = shim()) {
-    client->MachineGone(/*wanted=*/true).IgnoreError();
-  }
   if (qemu_pid() == 0) {
     End();
     return absl::OkStatus();
   }
+  // On record first, else the end would be taken for an accident; that is all that
+  // comes of it where it can't be written.
+  if (QemuLives()) WriteFileAtomic(dir_ + kPowerCutFile, "", 0600).IgnoreError();
   KillQemu();
   if (WaitEnded(kPowerCut)) return absl::OkStatus();
   return Error(absl::StatusCode::kDeadlineExceeded, "STUCK",
@@ -267,11 +283,21 @@ std::optional<v1::Exit> Machine::exit() const {
 
 std::optional<v1::Exit> Machine::ReadExit() const {
   auto record = shim::ReadExitRecord(dir_);
-  if (!record.ok()) return Lost(std::string(record.status().message()));
+  if (!record.ok()) {
+    return NotSeen(v1::EXIT_REASON_LOST, std::string(record.status().message()));
+  }
   if (!*record) return std::nullopt;
   const v1::Exit exit = shim::ToExit(**record, false);
-  return (*record)->lost ? EndOfMachine(exit, dir_) : exit;
+  if (!(*record)->lost) return exit;
+  return PowerIsCut() ? WithoutPower((*record)->time) : EndOfMachine(exit, dir_);
 }
+
+v1::Exit Machine::Unrecorded() const {
+  if (PowerIsCut()) return WithoutPower(absl::Now());
+  return NotSeen(v1::EXIT_REASON_CRASHED, "its vx-shim died, so it was ended");
+}
+
+bool Machine::PowerIsCut() const { return PathExists(dir_ + kPowerCutFile); }
 
 absl::Status Machine::MarkStarted() {
   VX_RETURN_IF_ERROR(WriteFileAtomic(dir_ + kStartedFile, "", 0600));

@@ -3,6 +3,11 @@
 // What a machine says comes from the two processes and the shim's exit record,
 // never from libvirt, which for a moment after an opening shows dead guests as
 // running. A machine has ended when QEMU is gone and the exit record is complete.
+//
+// In the folder, besides the shim's files (plugins/shim/protocol.h): "started" once
+// the command was let go, "power-cut" once the power is taken away. What is on
+// record there outlives vxd and the shim: whoever finds the folder completes what
+// was begun, and tells an end by wish from an accident.
 #pragma once
 
 #include <functional>
@@ -94,7 +99,11 @@ class Machine : public std::enable_shared_from_this<Machine> {
   void OnQemuGone();
   void End();
   void KillQemu() const;
+  bool QemuLives() const;
+  bool PowerIsCut() const;
   std::optional<v1::Exit> ReadExit() const;
+  // How it ended when the shim, which is gone, left no record.
+  v1::Exit Unrecorded() const;
   std::shared_ptr<shim::Client> shim() const;
   absl::Status NotStarted(const absl::Status& why) const;
 

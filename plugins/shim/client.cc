@@ -171,10 +171,13 @@ absl::StatusOr<std::unique_ptr<Client>> Client::Find(const std::string& dir) {
     return ErrnoError(errno, "SO_PEERCRED");
   }
   VX_ASSIGN_OR_RETURN(UniqueFd pidfd, OpenPidfd(peer.pid));
-  // Still the same process: it answers after its pid was looked up.
-  auto client = std::unique_ptr<Client>(new Client(dir, peer.pid, std::move(pidfd)));
-  if (!client->Status().ok()) return absl::NotFoundError(absl::StrCat("no shim runs in ", dir));
-  return client;
+  // Still the same process: it has not hung up after its pid was looked up. It need
+  // not answer, as it may be busy.
+  pollfd connection{fd.get(), 0, 0};
+  if (poll(&connection, 1, 0) > 0) {
+    return absl::NotFoundError(absl::StrCat("no shim runs in ", dir));
+  }
+  return std::unique_ptr<Client>(new Client(dir, peer.pid, std::move(pidfd)));
 }
 
 absl::StatusOr<ControlReply> Client::Status() const {
@@ -202,9 +205,8 @@ absl::Status Client::Signal(int signal) const {
   return ReplyError(dir_, reply.error);
 }
 
-absl::Status Client::MachineGone(bool wanted) const {
-  VX_ASSIGN_OR_RETURN(ControlReply reply,
-                      Ask(dir_, ControlVerb::kMachineGone, wanted ? 1 : 0, kReplyTimeout));
+absl::Status Client::MachineGone() const {
+  VX_ASSIGN_OR_RETURN(ControlReply reply, Ask(dir_, ControlVerb::kMachineGone, 0, kReplyTimeout));
   return ReplyError(dir_, reply.error);
 }
 

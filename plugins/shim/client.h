@@ -69,7 +69,8 @@ class Client {
   // FAILED_PRECONDITION (NOT_RUNNING) when nothing runs.
   absl::Status Signal(int signal) const;
 
-  absl::Status MachineGone(bool wanted) const;
+  // Of a vm: nothing more comes from it.
+  absl::Status MachineGone() const;
 
   // Waits until the shim has ended, which is when output and exit record are
   // complete; false when `timeout` is over, or `cancellation` cancelled, first. Reaps

@@ -44,9 +44,9 @@ enum class ControlVerb : uint32_t {
   kStart = 2,
   // Sends `argument` as a signal to the command.
   kSignal = 3,
-  // VM: the machine is gone or about to be (`argument`: 1 by the user's wish, 0 by
-  // itself). What is still on its way from it is written first, for a few seconds
-  // at most. If the agent sent no exit, the run ends as killed (by wish) or lost.
+  // VM: the machine is gone. What is still on its way from it is written first, for
+  // a few seconds at most. If the agent sent no exit, the run ends as lost; its
+  // driver knows whether that was by wish.
   kMachineGone = 4,
 };
 

@@ -1,7 +1,6 @@
 #include "plugins/shim/vm_mode.h"
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 #include <cerrno>
@@ -98,12 +97,7 @@ void VmMode::EndOutput() {
 
 void VmMode::Finish() {
   if (state_ != RunState::kExited) {
-    if (wanted_) {
-      exit_.code = 128 + SIGKILL;
-      exit_.signal = SIGKILL;
-    } else {
-      exit_.lost = 1;
-    }
+    exit_.lost = 1;
     WriteExitFile(exit_);
   }
   // What the console said last.
@@ -153,7 +147,6 @@ bool VmMode::OnRequest(const ControlRequest& request, ControlReply& reply) {
         reply.error = EAGAIN;
       return true;
     case ControlVerb::kMachineGone:
-      wanted_ = wanted_ || request.argument == 1;
       if (!gone_) deadline_ = MonotonicMillis() + kLingerMillis;
       gone_ = true;
       return true;

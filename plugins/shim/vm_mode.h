@@ -50,7 +50,6 @@ class VmMode final : public ControlHandler, public FrameHandler {
   int console_ = -1;
   bool output_ended_ = false;
   bool gone_ = false;
-  bool wanted_ = false;
   int64_t deadline_ = 0;  // MonotonicMillis; once gone_
 };
 

@@ -30,6 +30,7 @@ using testing::AnyOf;
 
 // Between the halves: lines "ROLE UID PID SHIM_PID" in the work folder.
 constexpr char kHandover[] = "/handover";
+constexpr absl::Duration kShortGrace = absl::Milliseconds(200);
 
 class Recovery : public ContractTest {
  protected:
@@ -192,6 +193,52 @@ TEST_F(RecoveryHalf, sweeps) {
   EXPECT_EQ(PresenceOf(uid), Presence::kNone);
   EXPECT_EQ(ListedPresenceOf(uid), Presence::kNone);
   VX_EXPECT_OK(Subject::Get().ReleaseBase(uid));
+}
+
+// Is killed in the middle of ending a run.
+TEST_F(RecoveryHalf, stops) {
+  int64_t delay_ms = 0;
+  ASSERT_TRUE(absl::SimpleAtoi(Subject::Get().settings().delay_ms, &delay_ms));
+  const v1::Workload workload = LaunchUntil(Behaviour::kIgnoresTerm, "ready");
+  VX_ASSERT_OK(WriteFileAtomic(handover(), workload.uid(), 0600));
+  std::thread([delay_ms] {
+    absl::SleepFor(absl::Milliseconds(delay_ms));
+    raise(SIGKILL);
+  }).detach();
+  VX_EXPECT_OK(driver().Stop(workload.uid(), kShortGrace));
+  pause();
+}
+
+// Ends it for good: nobody but the driver killed it.
+TEST_F(RecoveryHalf, finishes) {
+  const std::string uid = ReadFile(handover()).value_or("");
+  VX_EXPECT_OK(driver().Stop(uid, absl::ZeroDuration()));
+  EXPECT_EQ(PresenceOf(uid), Presence::kExited);
+  EXPECT_EQ(ExitOf(uid).code(), 128 + SIGKILL) << ExitOf(uid).ShortDebugString();
+  EXPECT_EQ(ExitOf(uid).signal(), SIGKILL);
+  EXPECT_EQ(ExitOf(uid).reason(), v1::EXIT_REASON_CRASHED);
+  VX_EXPECT_OK(driver().Release(uid));
+  VX_EXPECT_OK(Subject::Get().ReleaseBase(uid));
+}
+
+TEST_F(Recovery, ARunThatIsEndedWhenTheDriverDiesIsStillKnownAsKilled) {
+  if (!Subject::Get().real()) GTEST_SKIP() << "its runs die with it";
+  const std::string work_dir = absl::StrCat(Subject::Get().settings().work_dir, "/k");
+  VX_ASSERT_OK(MakeDirs(work_dir, 0700));
+  auto clean = absl::MakeCleanup([&] {
+    SweepInstance(ReadFile(work_dir + "/instance").value_or("no instance"));
+    VX_EXPECT_OK(RemoveTree(work_dir));
+  });
+  // In the grace, and while it is killed, which takes a container less time.
+  const std::vector<int> container{100, 201, 203, 206};
+  const std::vector<int> vm{100, 230};
+  for (int delay_ms : Subject::Get().vm() ? vm : container) {
+    SCOPED_TRACE(absl::StrCat("killed after ", delay_ms, " ms"));
+    const CommandResult stopped = RunHalf("stops", work_dir, delay_ms);
+    ASSERT_EQ(stopped.exit_code, 128 + SIGKILL) << stopped.out << stopped.err;
+    const CommandResult finished = RunHalf("finishes", work_dir);
+    ASSERT_EQ(finished.exit_code, 0) << finished.out << finished.err;
+  }
 }
 
 TEST_F(Recovery, ADeathInTheMiddleOfAnythingIsPutRight) {

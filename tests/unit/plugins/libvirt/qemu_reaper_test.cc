@@ -6,33 +6,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <functional>
 #include <memory>
 #include <set>
 #include <string>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/time/clock.h"
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
 #include "daemon/base/subprocess.h"
+#include "tests/unit/plugins/libvirt/becomes.h"
 #include "tests/unit/plugins/libvirt/temp_dir.h"
 
 namespace vx::libvirt {
 namespace {
 
 constexpr absl::Duration kPatience = absl::Seconds(20);
-
-// For what nothing tells of.
-bool Becomes(const std::function<bool()>& true_at_last) {
-  const absl::Time deadline = absl::Now() + kPatience;
-  while (!true_at_last()) {
-    if (absl::Now() > deadline) return false;
-    absl::SleepFor(absl::Milliseconds(2));
-  }
-  return true;
-}
 
 // Gone altogether, not a zombie.
 bool IsGone(pid_t pid) {

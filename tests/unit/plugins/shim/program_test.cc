@@ -295,22 +295,29 @@ TEST_F(MachineShim, AMachineThatIsGoneWithoutAWordIsLost) {
 }
 
 TEST_F(MachineShim, AMachineThatNeverConnectedEndsWhenItIsSaidToBeGone) {
-  EXPECT_TRUE(client_->MachineGone(false).ok());
+  EXPECT_TRUE(client_->MachineGone().ok());
   EXPECT_TRUE(WaitRecord().lost);
 }
 
-TEST_F(MachineShim, AMachineThatAUserKilledEndsAsKilled) {
+TEST_F(MachineShim, WhatIsStillOnItsWayFromAMachineThatIsGoneIsKept) {
   UniqueFd output = Connect("output");
   Send(output.get(), FrameType::kStarted, "");
   ASSERT_TRUE(client_->Start("sh", kPatience).ok());
-  EXPECT_TRUE(client_->MachineGone(true).ok());
+  EXPECT_TRUE(client_->MachineGone().ok());
   Send(output.get(), FrameType::kStdout, "still on its way\n");
+  SendExit(output.get(), {7, 0, 0, 0});
   output.reset();
   const ExitRecord record = WaitRecord();
-  EXPECT_EQ(record.code, 128 + SIGKILL);
-  EXPECT_EQ(record.signal, SIGKILL);
+  EXPECT_EQ(record.code, 7);
   EXPECT_FALSE(record.lost);
   EXPECT_EQ(Output(1), "still on its way\n");
+}
+
+TEST_F(MachineShim, IsFoundThoughItIsTooBusyToAnswer) {
+  ASSERT_TRUE(SignalPidfd(client_->pidfd(), SIGSTOP).ok());
+  auto found = Client::Find(dir_.path());
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ((*found)->pid(), client_->pid());
 }
 
 TEST_F(MachineShim, AGuestThatBreaksTheProtocolIsCutOff) {
@@ -336,7 +343,7 @@ TEST_F(MachineShim, TheConsoleIsKept) {
   UniqueFd console = Connect("console");
   EXPECT_EQ(write(console.get(), "boot\n", 5), 5);
   console.reset();
-  EXPECT_TRUE(client_->MachineGone(false).ok());
+  EXPECT_TRUE(client_->MachineGone().ok());
   WaitRecord();
   EXPECT_EQ(*ReadFile((dir_ / "console.log")), "boot\n");
 }
