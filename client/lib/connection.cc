@@ -23,7 +23,7 @@ namespace vx::client {
 namespace {
 
 constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
-constexpr absl::Duration kRetryLimit = absl::Seconds(3);
+constexpr absl::Duration kRetryLimit = absl::Seconds(15);
 // A page of a thousand workloads with all the labels they may have.
 constexpr int kLargestMessage = 64 << 20;
 constexpr size_t kImportPiece = size_t{1} << 20;

@@ -44,7 +44,7 @@ absl::StatusOr<v1::Operation> Images::Import(const std::string& path, const std:
   submission.request = request;
   submission.body = [this, archive, name](OperationRun& run) -> absl::Status {
     VX_RETURN_IF_ERROR(run.Phase("import"));
-    return images_.Import(*archive, name).status();
+    return images_.Import(*archive, name, run.id()).status();
   };
   return operations_.Submit(std::move(submission));
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
+#include "daemon/base/fault.h"
 #include "daemon/base/ids.h"
 #include "daemon/base/signals.h"
 #include "daemon/base/status_macros.h"
@@ -87,11 +88,14 @@ absl::Status Workloads::Build(OperationRun& run, driver::Driver& driver,
   VX_RETURN_IF_ERROR(run.Phase("image"));
   VX_ASSIGN_OR_RETURN(image::Base leased,
                       images_.Acquire(workload.spec().image(), FormOf(driver), workload.uid()));
+  VX_FAULT_POINT("create.leased");
   VX_RETURN_IF_ERROR(run.Phase("prepare"));
-  return driver.Prepare(workload, {.digest = std::move(leased.digest),
-                                   .layers = std::move(leased.layers),
-                                   .disk = std::move(leased.disk),
-                                   .config = std::move(leased.config)});
+  VX_RETURN_IF_ERROR(driver.Prepare(workload, {.digest = std::move(leased.digest),
+                                               .layers = std::move(leased.layers),
+                                               .disk = std::move(leased.disk),
+                                               .config = std::move(leased.config)}));
+  VX_FAULT_POINT("create.prepared");
+  return absl::OkStatus();
 }
 
 absl::Status Workloads::DoCreate(OperationRun& run, const std::string& uid, bool start) {
@@ -162,10 +166,14 @@ absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Wo
     sent_signals_.erase(uid);
   }
   auto launch = [&]() -> absl::Status {
+    VX_FAULT_POINT("start.noted");
     VX_RETURN_IF_ERROR(run.Phase("create"));
     VX_RETURN_IF_ERROR(driver.Create(workload).status());
+    VX_FAULT_POINT("start.created");
     VX_RETURN_IF_ERROR(run.Phase("start"));
-    return driver.Start(uid, run.cancellation());
+    VX_RETURN_IF_ERROR(driver.Start(uid, run.cancellation()));
+    VX_FAULT_POINT("start.started");
+    return absl::OkStatus();
   };
   absl::Status launched = launch();
   if (!launched.ok()) return LaunchFailed(run, driver, workload, launched);
@@ -213,17 +221,28 @@ absl::Status Workloads::EndRun(OperationRun& run, driver::Driver& driver, v1::Wo
   status->set_state(v1::STATE_STOPPING);
   status->set_desired(v1::DESIRED_STATE_STOPPED);
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
-  absl::Status stopped = driver.Stop(workload.uid(), grace, run.cancellation());
-  absl::StatusOr<driver::Observation> seen = driver.Observe(workload.uid());
-  if (stopped.ok()) stopped = seen.status();
-  if (stopped.ok()) stopped = CloseRun(driver, workload, *seen, /*by_user=*/true);
+  auto end = [&]() -> absl::Status {
+    VX_FAULT_POINT("stop.noted");
+    VX_RETURN_IF_ERROR(driver.Stop(workload.uid(), grace, run.cancellation()));
+    VX_FAULT_POINT("stop.ended");
+    VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
+    VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/true));
+    VX_FAULT_POINT("stop.closed");
+    return absl::OkStatus();
+  };
+  {
+    absl::MutexLock lock(&mutex_);
+    sent_signals_[workload.uid()] = ~uint64_t{0};
+  }
+  const absl::Status stopped = end();
   if (stopped.ok()) return stopped;
-  // It could not be ended: it is what it was.
+  // It could not be ended, or not wholly: it is what it was, until it is looked at.
   *status = before;
   if (!absl::IsCancelled(stopped)) {
     status->set_message(absl::StrCat("stop failed: ", std::string(stopped.message())));
   }
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+  OnObservation({.uid = workload.uid()});
   return stopped;
 }
 
@@ -303,6 +322,7 @@ absl::Status Workloads::DoUpdate(OperationRun& run, const std::string& uid,
   if (TouchesResources(paths) && IsActive(workload)) {
     VX_RETURN_IF_ERROR(driver->Update(uid, workload.spec().resources()));
   }
+  VX_FAULT_POINT("update.applied");
   workload.set_generation(workload.generation() + 1);
   workload.set_etag(RandomHex(16));
   *workload.mutable_update_time() = ToProto(absl::Now());
@@ -337,9 +357,15 @@ absl::Status Workloads::Remove(driver::Driver& driver, v1::Workload workload) {
   status->set_desired(v1::DESIRED_STATE_DELETED);
   // From here on the next start finishes it.
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
-  absl::Status removed = driver.Release(workload.uid());
-  removed.Update(images_.Release(workload.uid()));
-  if (!removed.ok()) {
+  auto remove = [&]() -> absl::Status {
+    VX_FAULT_POINT("delete.noted");
+    VX_RETURN_IF_ERROR(driver.Release(workload.uid()));
+    VX_FAULT_POINT("delete.released");
+    VX_RETURN_IF_ERROR(images_.Release(workload.uid()));
+    VX_FAULT_POINT("delete.unleased");
+    return absl::OkStatus();
+  };
+  if (absl::Status removed = remove(); !removed.ok()) {
     status->set_state(v1::STATE_FAILED);
     status->set_message(absl::StrCat("remove failed: ", std::string(removed.message())));
     VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));

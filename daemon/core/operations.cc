@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
+#include "daemon/base/fault.h"
 #include "daemon/base/ids.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/core/timestamps.h"
@@ -144,6 +145,7 @@ absl::StatusOr<v1::Operation> Operations::Submit(Submission submission) {
     absl::MutexLock lock(&mutex_);
     live_[operation.id()] = run;
   }
+  VX_FAULT_POINT_NO_FAIL("any.recorded");
   std::string key = submission.key;
   Enqueue(key, [this, run, submission = std::move(submission)] { Execute(submission, *run); });
   return operation;
@@ -164,10 +166,12 @@ void Operations::Execute(const Submission& submission, OperationRun& run) {
     VX_RETURN_IF_ERROR(tx.AppendEvent(OperationEvent(v1::EVENT_TYPE_OPERATION_CHANGED, ended)));
     return tx.Commit();
   };
+  VX_FAULT_POINT_NO_FAIL("any.ending");
   if (absl::Status recorded = record(); !recorded.ok()) {
     spdlog::error("operation={} target={}: its end can't be recorded: {}", ended.id(),
                   ended.target(), recorded.ToString());
   }
+  VX_FAULT_POINT_NO_FAIL("any.ended");
   absl::MutexLock lock(&mutex_);
   live_.erase(ended.id());
 }

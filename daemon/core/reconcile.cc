@@ -141,12 +141,29 @@ absl::Status Workloads::EndOperation(v1::Operation operation, const absl::Status
   return tx.Commit();
 }
 
+// Of what is about no workload that is there: its last step was done, or nothing.
+absl::Status Workloads::EndOf(const v1::Operation& operation) const {
+  const absl::Status aborted = AbortedError("vxd stopped before the change was done");
+  switch (operation.type()) {
+    case v1::OPERATION_TYPE_DELETE:
+      return absl::OkStatus();
+    case v1::OPERATION_TYPE_IMAGE_IMPORT:
+      return images_.Imported(operation.id()) ? absl::OkStatus() : aborted;
+    case v1::OPERATION_TYPE_IMAGE_DELETE:
+      return images_.Get(operation.target()).ok() ? aborted : absl::OkStatus();
+    default:
+      return aborted;
+  }
+}
+
 absl::Status Workloads::NoteInterrupted() {
-  VX_ASSIGN_OR_RETURN(interrupted_, store_.Read().OpenOperations());
-  for (const v1::Operation& operation : interrupted_) {
-    if (!operation.workload_uid().empty()) continue;
-    VX_RETURN_IF_ERROR(
-        EndOperation(operation, AbortedError("vxd stopped before the change was done")));
+  VX_ASSIGN_OR_RETURN(std::vector<v1::Operation> open, store_.Read().OpenOperations());
+  for (const v1::Operation& operation : open) {
+    if (Load(operation.workload_uid()).ok()) {
+      interrupted_.push_back(operation);
+    } else {
+      VX_RETURN_IF_ERROR(EndOperation(operation, EndOf(operation)));
+    }
   }
   return absl::OkStatus();
 }

@@ -76,8 +76,8 @@ class Workloads {
   // What a driver noticed by itself: looked at in the workload's turn.
   void OnObservation(const driver::Observation& observation);
 
-  // Notes the operations that a stop of the daemon interrupted, and ends those of
-  // images. Once, before any other change.
+  // Notes the operations that a stop of the daemon interrupted, and ends those that
+  // no driver is needed for. Once, before any other change.
   absl::Status NoteInterrupted();
   // Makes the store and the host agree for one kind, finishing or undoing what was
   // interrupted. Once, before the driver is declared ready.
@@ -142,6 +142,7 @@ class Workloads {
   absl::Status FinishStart(driver::Driver& driver, v1::Workload& workload);
   absl::Status FinishStop(driver::Driver& driver, v1::Workload& workload,
                           const v1::Operation& operation);
+  absl::Status EndOf(const v1::Operation& operation) const;
   void SweepOrphans(driver::Driver& driver);
 
   // --- workloads.cc ---

@@ -77,6 +77,8 @@ absl::Status Catalog::LoadNamed() {
       continue;
     }
     digests_[*name] = descriptor.digest;
+    auto change = descriptor.annotations.find(kChange);
+    if (change != descriptor.annotations.end()) changes_[*name] = change->second;
     contents_[descriptor.digest] = *std::move(content);
   }
   return absl::OkStatus();
@@ -131,20 +133,31 @@ absl::Status Catalog::WriteIndex() const {
     const Content& content = contents_.at(digest);
     Descriptor descriptor = content.descriptor;
     descriptor.annotations = {{kRefName, name}};
+    auto change = changes_.find(name);
+    if (change != changes_.end()) descriptor.annotations[kChange] = change->second;
     descriptor.platform = content.config.platform;
     index.push_back(std::move(descriptor));
   }
   return layout_.WriteIndex(index);
 }
 
-absl::Status Catalog::Put(const std::string& name, const Content& content) {
-  auto before = digests_;
+absl::Status Catalog::Put(const std::string& name, const Content& content,
+                          const std::string& change) {
+  const auto before = std::make_pair(digests_, changes_);
   // Also where it is known: it may come from a lease, without its media type.
   contents_[content.descriptor.digest] = content;
   digests_[name] = content.descriptor.digest;
+  changes_.erase(name);
+  if (!change.empty()) changes_[name] = change;
   absl::Status written = WriteIndex();
-  if (!written.ok()) digests_ = std::move(before);
+  if (!written.ok()) std::tie(digests_, changes_) = before;
   return written;
+}
+
+bool Catalog::HasChange(const std::string& change) const {
+  return std::any_of(changes_.begin(), changes_.end(), [&](const auto& named) {
+    return named.second == change && digests_.contains(named.first);
+  });
 }
 
 int Catalog::NamesOf(const std::string& digest) const {

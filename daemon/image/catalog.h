@@ -30,8 +30,11 @@ class Catalog {
 
   bool HasName(const std::string& digest) const { return NamesOf(digest) > 0; }
 
-  // Gives `name` to an image whose blobs are in the layout.
-  absl::Status Put(const std::string& name, const Content& content);
+  // Gives `name` to an image whose blobs are in the layout, for the change `change`
+  // (any text, or empty).
+  absl::Status Put(const std::string& name, const Content& content, const std::string& change);
+  // Whether a name was given for that change and still is.
+  bool HasChange(const std::string& change) const;
   // NOT_FOUND, or IMAGE_IN_USE.
   absl::Status Remove(const std::string& name);
   absl::Status NotFound(const std::string& name) const;
@@ -59,6 +62,7 @@ class Catalog {
   OciLayout layout_;
   Leases leases_;
   std::map<std::string, std::string> digests_;  // by name
+  std::map<std::string, std::string> changes_;  // by name, of some
   std::map<std::string, Content> contents_;     // by digest: of names and leases
 };
 

@@ -11,6 +11,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
+#include "daemon/base/fault.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/image/archive.h"
@@ -84,7 +85,7 @@ struct ImageStore::State {
   absl::StatusOr<Content> Lease(const std::string& name, const std::string& owner, bool& fresh);
   absl::Status Make(const Content& content, Form form);
   // Moves staged blobs into the layout and gives them their name.
-  absl::Status Commit(const Staged& staged, const OciLayout& staging);
+  absl::Status Commit(const Staged& staged, const OciLayout& staging, const std::string& change);
   absl::StatusOr<Content> Find(const std::string& name);
 
   void BeginActivity();
@@ -151,7 +152,9 @@ absl::Status ImageStore::State::Make(const Content& content, Form form) {
   return bases.MakeLayers(content, layout);
 }
 
-absl::Status ImageStore::State::Commit(const Staged& staged, const OciLayout& staging) {
+absl::Status ImageStore::State::Commit(const Staged& staged, const OciLayout& staging,
+                                       const std::string& change) {
+  VX_FAULT_POINT("import.layers");
   for (const std::string& digest : staged.content.Blobs()) {
     VX_RETURN_IF_ERROR(SyncFile(staging.BlobPath(digest)));
   }
@@ -166,7 +169,10 @@ absl::Status ImageStore::State::Commit(const Staged& staged, const OciLayout& st
     }
   }
   VX_RETURN_IF_ERROR(SyncDir(layout.BlobDir()));
-  return catalog.Put(staged.name, staged.content);
+  VX_FAULT_POINT("import.blobs");
+  VX_RETURN_IF_ERROR(catalog.Put(staged.name, staged.content, change));
+  VX_FAULT_POINT_NO_FAIL("import.named");
+  return absl::OkStatus();
 }
 
 ImageStore::ImageStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -205,18 +211,25 @@ absl::StatusOr<v1::Image> ImageStore::Get(const std::string& name) const {
   return Named(content, *NormalizeName(name));
 }
 
-absl::StatusOr<v1::Image> ImageStore::Import(const std::string& tar_path, const std::string& name) {
+absl::StatusOr<v1::Image> ImageStore::Import(const std::string& tar_path, const std::string& name,
+                                             const std::string& change) {
   state_->BeginActivity();
   auto end = absl::MakeCleanup([&] { state_->EndActivity(); });
   OciLayout staging(state_->bases.TemporaryPath("import"));
   auto remove = absl::MakeCleanup([&] { Discard(staging.dir()); });
   VX_ASSIGN_OR_RETURN(Staged staged, StageArchive(tar_path, name, staging, state_->limits));
+  VX_FAULT_POINT("import.staged");
   absl::Status made = state_->bases.VerifyAndMakeLayers(staged.content, staging);
-  if (made.ok()) made = state_->Commit(staged, staging);
+  if (made.ok()) made = state_->Commit(staged, staging, change);
   if (made.ok()) return Named(staged.content, staged.name);
   absl::MutexLock lock(&state_->mutex);
   state_->has_garbage = true;
   return made;
+}
+
+bool ImageStore::Imported(const std::string& change) const {
+  absl::MutexLock lock(&state_->mutex);
+  return state_->catalog.HasChange(change);
 }
 
 absl::Status ImageStore::Export(const std::string& name,

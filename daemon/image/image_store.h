@@ -69,7 +69,11 @@ class ImageStore {
   // end. INVALID_ARGUMENT (BAD_ARCHIVE, NO_NAME, SEVERAL_IMAGES, NO_PLATFORM) says
   // what is wrong with it. An image of that name is replaced; who uses the old one
   // keeps it.
-  absl::StatusOr<v1::Image> Import(const std::string& tar_path, const std::string& name);
+  // `change` marks the name that it gives, on disk too.
+  absl::StatusOr<v1::Image> Import(const std::string& tar_path, const std::string& name,
+                                   const std::string& change = "");
+  // Whether the import marked so has been done, and its name still is its.
+  bool Imported(const std::string& change) const;
 
   // Hands the oci-archive to `sink` piece by piece (at most 256 KiB each); ends
   // with the sink's first error.

@@ -22,6 +22,8 @@ inline constexpr char kOciConfig[] = "application/vnd.oci.image.config.v1+json";
 inline constexpr char kOciLayer[] = "application/vnd.oci.image.layer.v1.tar";
 
 // The annotation that names an image in an index.
+// Ours, in index.json: which change gave the image its name.
+inline constexpr char kChange[] = "org.vx.change";
 inline constexpr char kRefName[] = "org.opencontainers.image.ref.name";
 // The same by containerd and Docker, with the full name.
 inline constexpr char kContainerdName[] = "io.containerd.image.name";

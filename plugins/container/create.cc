@@ -10,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "daemon/base/error.h"
+#include "daemon/base/fault.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/container/bundle.h"
@@ -50,10 +51,12 @@ absl::Status ContainerDriver::Prepare(const v1::Workload& workload, const driver
   VX_RETURN_IF_ERROR(trash_.Throw(layout_.State(uid)));
   auto undo = absl::MakeCleanup([&] { trash_.Throw(layout_.State(uid)).IgnoreError(); });
   VX_RETURN_IF_ERROR(MakeDir(layout_.State(uid), 0700));
+  VX_FAULT_POINT("create.container.folder");
   VX_RETURN_IF_ERROR(MakeDir(layout_.Root(uid), 0700));
   VX_RETURN_IF_ERROR(MakeDir(absl::StrCat(layout_.Root(uid), "/upper"), 0755));
   VX_RETURN_IF_ERROR(MakeDir(absl::StrCat(layout_.Root(uid), "/work"), 0700));
   VX_RETURN_IF_ERROR(OpenFile(layout_.Log(uid), O_WRONLY | O_CREAT, 0600).status());
+  VX_FAULT_POINT("create.container.root");
   VX_RETURN_IF_ERROR(WriteBase(uid, base));
   std::move(undo).Cancel();
   return absl::OkStatus();
@@ -94,8 +97,11 @@ absl::StatusOr<driver::Endpoint> ContainerDriver::Create(const v1::Workload& wor
   auto undo = absl::MakeCleanup([&] { RemoveRun(uid).IgnoreError(); });
   VX_RETURN_IF_ERROR(RemoveTree(layout_.Run(uid)));
   VX_RETURN_IF_ERROR(MakeDir(layout_.Run(uid), 0700));
+  VX_FAULT_POINT("start.container.folder");
   VX_RETURN_IF_ERROR(WriteBundle(workload, base));
+  VX_FAULT_POINT("start.container.bundle");
   VX_ASSIGN_OR_RETURN(Shim shim, LaunchShim(uid));
+  VX_FAULT_POINT("start.container.shim");
   VX_ASSIGN_OR_RETURN(driver::Endpoint endpoint, OpenEndpoint(uid));
   VX_RETURN_IF_ERROR(AddRun(uid, std::move(shim)));
   std::move(undo).Cancel();
@@ -180,8 +186,10 @@ absl::Status ContainerDriver::RemoveRun(const std::string& uid) {
   VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
   if (cgroup->Exists()) VX_RETURN_IF_ERROR(cgroup->Kill(absl::Seconds(10)));
   VX_RETURN_IF_ERROR(cgroup->Remove());
+  VX_FAULT_POINT("stop.container.cgroup");
   VX_ASSIGN_OR_RETURN(driver::IdRanges ids, Ids());
   VX_RETURN_IF_ERROR(ids.Release(uid));
+  VX_FAULT_POINT("stop.container.ids");
   return RemoveTree(layout_.Run(uid));
 }
 

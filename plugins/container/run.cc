@@ -5,6 +5,7 @@
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/pidfd.h"
+#include "daemon/base/fault.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/container/bundle.h"
 #include "plugins/container/driver.h"
@@ -62,6 +63,7 @@ absl::Status ContainerDriver::Start(const std::string& uid, Cancellation& cancel
   VX_ASSIGN_OR_RETURN(Shim shim, LiveShim(uid));
   VX_ASSIGN_OR_RETURN(RunNotes notes, ReadRunNotes(layout_.Run(uid)));
   VX_RETURN_IF_ERROR(WriteStartTime(layout_.Run(uid), absl::Now()));
+  VX_FAULT_POINT("start.container.time");
   absl::Status status = shim->Start(notes.argv0, kStartTimeout, &cancellation);
   if (status.ok()) return status;
   // A command that can't be run ends the run by itself; say so when it has.
@@ -79,6 +81,7 @@ absl::Status ContainerDriver::Stop(const std::string& uid, absl::Duration grace,
   // Init that was not let go ignores signals, as the first of its namespace.
   if (reply.ok() && reply->state == shim::RunState::kRunning) {
     shim->Signal(notes.stop_signal).IgnoreError();
+    VX_FAULT_POINT("stop.container.signalled");
     Resume(uid).IgnoreError();
     if (shim->WaitEnd(grace, &cancellation)) return SettleEnd(uid);
     VX_RETURN_IF_ERROR(cancellation.Check());

@@ -7,6 +7,7 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
+#include "daemon/base/fault.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/subprocess.h"
@@ -47,8 +48,11 @@ absl::Status MakeBundle(const Paths& paths, const v1::Workload& workload,
   const std::string& uid = workload.uid();
   VX_RETURN_IF_ERROR(MakeDirs(paths.bundle(uid), 0700));
   auto remove = absl::MakeCleanup([&] { RemoveTree(paths.bundle(uid)).IgnoreError(); });
+  VX_FAULT_POINT("create.vm.folder");
   VX_RETURN_IF_ERROR(MakeDisk(paths.disk(uid), workload, base.disk));
+  VX_FAULT_POINT("create.vm.disk");
   VX_RETURN_IF_ERROR(WriteFileAtomic(paths.log(uid), "", 0600));
+  VX_FAULT_POINT("create.vm.log");
   VX_RETURN_IF_ERROR(
       WriteFileAtomic(paths.image_config(uid), base.config.SerializeAsString(), 0600));
   std::move(remove).Cancel();

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
+#include "daemon/base/fault.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/libvirt/bundle.h"
@@ -147,12 +148,15 @@ absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload
   VX_ASSIGN_OR_RETURN(std::string blob, EncodeProcess(process));
   VX_RETURN_IF_ERROR(
       machine->LaunchShim(paths_.program("vx-shim"), paths_.log(workload.uid()), blob));
+  VX_FAULT_POINT("start.vm.shim");
   VX_RETURN_IF_ERROR(
       WriteFileAtomic(machine->dir() + kWorkloadFile, workload.SerializeAsString(), 0600));
+  VX_FAULT_POINT("start.vm.workload");
   // Of an earlier run, killed a moment ago, of which libvirt has not heard yet.
   if (auto old = FindDomain(*machine); old.ok()) VX_RETURN_IF_ERROR(old->Destroy());
   const DomainSpec spec = MakeDomainSpec(*machine, workload, paths_, equipment);
   VX_RETURN_IF_ERROR(equipment.connection->CreatePaused(DomainXml(spec)).status());
+  VX_FAULT_POINT("start.vm.domain");
   const absl::Status watched = machine->WatchQemu();
   return absl::IsNotFound(watched) ? QemuDied() : watched;
 }
@@ -162,7 +166,9 @@ absl::Status LibvirtDriver::Start(const std::string& uid, Cancellation& cancella
   VX_ASSIGN_OR_RETURN(driver::Process process, ReadProcess(uid));
   VX_ASSIGN_OR_RETURN(Domain domain, FindDomain(*machine));
   VX_RETURN_IF_ERROR(machine->MarkStarted());
+  VX_FAULT_POINT("start.vm.marked");
   VX_RETURN_IF_ERROR(domain.Resume());
+  VX_FAULT_POINT("start.vm.resumed");
   const absl::Status status = machine->WaitStarted(process.argv[0], kStartTimeout, cancellation);
   // A command that can't be run ends the guest.
   if (absl::IsFailedPrecondition(status) && !machine->WaitEnded(kAgentKill)) {
@@ -193,9 +199,9 @@ absl::Status LibvirtDriver::Stop(const std::string& uid, absl::Duration grace,
   if (!machine || machine->ended()) return absl::OkStatus();
   VX_RETURN_IF_ERROR(Thaw(*machine));
   VX_ASSIGN_OR_RETURN(driver::Process process, ReadProcess(uid));
-  if (machine->Signal(process.stop_signal).ok() && machine->WaitEnded(grace, &cancellation)) {
-    return absl::OkStatus();
-  }
+  const bool asked = machine->Signal(process.stop_signal).ok();
+  VX_FAULT_POINT("stop.vm.signalled");
+  if (asked && machine->WaitEnded(grace, &cancellation)) return absl::OkStatus();
   VX_RETURN_IF_ERROR(cancellation.Check());
   return End(machine);
 }
@@ -248,6 +254,7 @@ absl::Status LibvirtDriver::Delete(const std::string& uid) {
   if (!machine->had_qemu()) {
     if (auto domain = FindDomain(*machine); domain.ok()) VX_RETURN_IF_ERROR(domain->Destroy());
   }
+  VX_FAULT_POINT("stop.vm.ended");
   cpu_quota_.Remove(uid);
   VX_RETURN_IF_ERROR(RemoveTree(paths_.run(uid)));
   VX_RETURN_IF_ERROR(RemoveTree(EmbedLogFile(paths_.embed_root(), machine->name())));

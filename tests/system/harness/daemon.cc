@@ -74,6 +74,8 @@ std::string Daemon::log() const {
   return text.ok() ? *text : "";
 }
 
+void Daemon::ClearLog() { unlink((dir_ + "/vxd.log").c_str()); }
+
 void Daemon::Start(const Options& options) {
   std::string path = dir_ + "/notify";
   UniqueFd notify = BindNotifySocket(path);

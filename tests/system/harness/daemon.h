@@ -77,6 +77,7 @@ class Daemon {
   std::string runtime_dir() const { return dir_ + "/r"; }
   std::string socket() const { return runtime_dir() + "/vxd.sock"; }
   std::string log() const;
+  void ClearLog();
 
  private:
   Words CommandLine(const Options& options) const;

@@ -211,6 +211,19 @@ TEST_F(ImageStoreTest, ManyWhoWantOneLayerGetTheSameOne) {
   EXPECT_THAT(FilesIn("tmp"), IsEmpty());
 }
 
+TEST_F(ImageStoreTest, AnImportIsKnownByItsChangeAsLongAsItsNameStands) {
+  WriteTo(dir_ / "a.tar", TarOf(SmallImage("a").Files("a")));
+  ASSERT_TRUE(store_->Import(dir_ / "a.tar", "", "first").ok());
+  EXPECT_FALSE(store_->Imported("second"));
+  Reopen();
+  EXPECT_TRUE(store_->Imported("first"));
+  ASSERT_TRUE(store_->Import(dir_ / "a.tar", "", "second").ok());
+  EXPECT_FALSE(store_->Imported("first"));
+  EXPECT_TRUE(store_->Imported("second"));
+  ASSERT_TRUE(store_->Remove("a").ok());
+  EXPECT_FALSE(store_->Imported("second"));
+}
+
 TEST_F(ImageStoreTest, ImportsRemovesAndAcquiresAtOnceKeepTheStoreWhole) {
   std::string kept = TarOf(SmallImage("kept").Files("kept"));
   WriteTo(dir_ / "kept.tar", kept);
