@@ -49,12 +49,23 @@ std::string Name(const Process& process) {
   return std::to_string(process.pid) + "@" + std::to_string(process.start);
 }
 
-void AddChild(Context& context, const Process& process) {
+// Nobody waits for one that ended, and init does so for those without a parent.
+// Those of a workload that runs are its own affair.
+bool IsForgotten(const Context& context, const Process& process, pid_t tester) {
+  const auto whose = context.whose.find(process.pid);
+  if (whose != context.whose.end() && whose->second == Whose::kOwned) return false;
+  return process.parent == tester || context.whose.contains(process.parent);
+}
+
+void Judge(Context& context, const Process& process, const Tie& tie, pid_t tester) {
   const std::string parent = std::to_string(process.parent);
   if (process.ended()) {
+    if (!IsForgotten(context, process, tester)) return;
     context.Add("process", Name(process),
                 "(" + process.name + ") ended, and its parent " + parent + " does not know");
-  } else if (context.scope.children) {
+  } else if (context.marks.IsLeft(tie.whose)) {
+    context.Add("process", Name(process), tie.where + ": " + process.CommandLine());
+  } else if (process.parent == tester && context.scope.children) {
     context.Add("process", Name(process), "a child of " + parent + ": " + process.CommandLine());
   }
 }
@@ -65,15 +76,14 @@ void FindProcesses(Context& context) {
   const pid_t tester = context.scope.tester != 0 ? context.scope.tester : getpid();
   std::set<pid_t> ours = WithParents(context.processes, getpid());
   ours.merge(WithParents(context.processes, tester));
+  std::map<pid_t, Tie> ties;
   for (const Process& process : context.processes) {
     if (ours.contains(process.pid)) continue;
-    const Tie tie = Tied(context, process);
+    const Tie& tie = ties[process.pid] = Tied(context, process);
     if (tie.whose != Whose::kForeign) context.whose[process.pid] = tie.whose;
-    if (context.marks.IsLeft(tie.whose)) {
-      context.Add("process", Name(process), tie.where + ": " + process.CommandLine());
-    } else if (process.parent == tester) {
-      AddChild(context, process);
-    }
+  }
+  for (const Process& process : context.processes) {
+    if (ties.contains(process.pid)) Judge(context, process, ties[process.pid], tester);
   }
 }
 

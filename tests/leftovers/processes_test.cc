@@ -1,6 +1,7 @@
 // Processes, by each thing that ties one to an instance.
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -108,6 +109,30 @@ TEST_F(ProcessesTest, ADeadChildThatNobodyWaitedForIsFound) {
   EXPECT_THAT(Found(), IsEmpty());
   child.End();
   EXPECT_THAT(Found(), ElementsAre(Process(child.pid(), "ended, and its parent")));
+}
+
+TEST_F(ProcessesTest, ADeadChildThatADaemonForgotIsFound) {
+  Forked daemon([&] {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    siginfo_t info = {};
+    waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT);
+    return chdir(runtime().c_str()) == 0;
+  });
+  instance().alive = true;
+  const std::string parent = std::to_string(daemon.pid());
+  EXPECT_THAT(Found(), ElementsAre(Is("process", "ended, and its parent " + parent)));
+}
+
+TEST_F(ProcessesTest, ADeadChildOfAnotherIsItsOwnAffair) {
+  instance().alive = true;
+  Forked stranger([&] {
+    const pid_t child = fork();
+    if (child == 0) _exit(0);
+    siginfo_t info = {};
+    return waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0;
+  });
+  EXPECT_THAT(Found(), IsEmpty());
 }
 
 TEST_F(ProcessesTest, LivingChildrenCountOnRequest) {
