@@ -27,6 +27,9 @@ constexpr absl::Duration kStartTimeout = absl::Seconds(90);
 constexpr absl::Duration kAgentKill = absl::Seconds(3);
 // How long a QEMU without a shim, which is killed, may take to be gone.
 constexpr absl::Duration kQemuEnd = absl::Seconds(30);
+// How long libvirt may take to drop a domain. It waits for a zombie, which only the
+// parent of an adopted QEMU can reap.
+constexpr absl::Duration kDomainEnd = absl::Seconds(5);
 constexpr char kWorkloadFile[] = "/workload";
 
 absl::Status NotRunning(const std::string& uid) {
@@ -249,11 +252,7 @@ absl::Status LibvirtDriver::Delete(const std::string& uid) {
   MachinePtr machine = Find(uid);
   if (!machine) return RemoveTree(paths_.run(uid));
   if (!machine->ended()) VX_RETURN_IF_ERROR(machine->CutPower());
-  // With its QEMU gone libvirt drops a domain by itself; one in the middle of its
-  // making has none yet.
-  if (!machine->had_qemu()) {
-    if (auto domain = FindDomain(*machine); domain.ok()) VX_RETURN_IF_ERROR(domain->Destroy());
-  }
+  VX_RETURN_IF_ERROR(RemoveDomain(*machine));
   VX_FAULT_POINT("stop.vm.ended");
   cpu_quota_.Remove(uid);
   VX_RETURN_IF_ERROR(RemoveTree(paths_.run(uid)));
@@ -261,6 +260,17 @@ absl::Status LibvirtDriver::Delete(const std::string& uid) {
   absl::MutexLock lock(&mutex_);
   machines_.erase(uid);
   return absl::OkStatus();
+}
+
+// With its QEMU gone libvirt drops a domain by itself, and writes to its log once
+// more; one in the middle of its making has no QEMU yet.
+absl::Status LibvirtDriver::RemoveDomain(const Machine& machine) const {
+  if (machine.had_qemu()) {
+    if (host_.equipment().ok()) WaitDropped(machine_host_.pid_dir, machine.name(), kDomainEnd);
+    return absl::OkStatus();
+  }
+  auto domain = FindDomain(machine);
+  return domain.ok() ? domain->Destroy() : absl::OkStatus();
 }
 
 absl::Status LibvirtDriver::Release(const std::string& uid) {

@@ -1,5 +1,6 @@
 #include "plugins/libvirt/qemu_process.h"
 
+#include <sys/inotify.h>
 #include <unistd.h>
 
 #include <vector>
@@ -8,8 +9,10 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
+#include "daemon/base/poll.h"
 #include "daemon/base/status_macros.h"
 
 namespace vx::libvirt {
@@ -50,10 +53,14 @@ absl::StatusOr<int64_t> ProportionalMemory(pid_t pid) {
   return absl::InternalError("no Pss in /proc/PID/smaps_rollup");
 }
 
+std::string PidFile(const std::string& pid_dir, const std::string& name) {
+  return absl::StrCat(pid_dir, "/", name, ".pid");
+}
+
 }  // namespace
 
 absl::StatusOr<QemuProcess> FindQemu(const std::string& pid_dir, const std::string& name) {
-  const std::string file = absl::StrCat(pid_dir, "/", name, ".pid");
+  const std::string file = PidFile(pid_dir, name);
   VX_ASSIGN_OR_RETURN(std::string content, ReadFile(file));
   QemuProcess qemu;
   if (!absl::SimpleAtoi(content, &qemu.pid)) {
@@ -65,6 +72,13 @@ absl::StatusOr<QemuProcess> FindQemu(const std::string& pid_dir, const std::stri
     return absl::NotFoundError(absl::StrCat("no QEMU of ", name, " runs"));
   }
   return qemu;
+}
+
+bool WaitDropped(const std::string& pid_dir, const std::string& name, absl::Duration timeout) {
+  const std::string file = PidFile(pid_dir, name);
+  UniqueFd inotify(inotify_init1(IN_CLOEXEC));
+  if (inotify_add_watch(inotify.get(), file.c_str(), IN_DELETE_SELF) < 0) return !PathExists(file);
+  return WaitReadable(inotify.get(), absl::Now() + timeout).ok();
 }
 
 absl::StatusOr<pid_t> ParentOf(pid_t pid) {

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/driver/driver.h"
 
@@ -19,6 +20,10 @@ struct QemuProcess {
 // The live QEMU of the domain `name`, by libvirt's pid file in `pid_dir`. NOT_FOUND
 // when there is none; a recycled pid is not taken for it.
 absl::StatusOr<QemuProcess> FindQemu(const std::string& pid_dir, const std::string& name);
+
+// Waits until libvirt has dropped the domain `name`, whose QEMU has ended: its pid
+// file is the last that goes. False when it is still there after `timeout`.
+bool WaitDropped(const std::string& pid_dir, const std::string& name, absl::Duration timeout);
 
 // The process's parent, of a zombie too.
 absl::StatusOr<pid_t> ParentOf(pid_t pid);

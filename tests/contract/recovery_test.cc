@@ -36,6 +36,7 @@ class Recovery : public ContractTest {
  protected:
   CommandResult RunHalf(const std::string& half, const std::string& work_dir, int delay_ms = 0) {
     const Settings& settings = Subject::Get().settings();
+    const Init init;
     auto result =
         RunCommand({"/proc/self/exe", "--driver=" + settings.driver, "--module=" + settings.module,
                     "--bin=" + settings.bin_dir, "--image=" + settings.image,

@@ -67,6 +67,14 @@ std::vector<int> Children() {
   return pids;
 }
 
+// By pid: what is not an orphan has somebody who waits for it.
+void ReapQemus() {
+  for (int pid : Children()) {
+    const std::string name = ReadFile(absl::StrCat("/proc/", pid, "/comm")).value_or("");
+    if (absl::StartsWith(name, "qemu-system")) waitpid(pid, nullptr, WNOHANG);
+  }
+}
+
 }  // namespace
 
 absl::Status BecomeSubreaper() {
@@ -110,6 +118,17 @@ void SweepInstance(const std::string& instance_id) {
     auto ids = driver::IdRanges::Open(driver::kIdClaimsFile, "auto", instance_id);
     if (ids.ok()) ids->Release(fields[2]).IgnoreError();
   }
+}
+
+Init::Init() {
+  thread_ = std::thread([this] {
+    while (!stop_.WaitForNotificationWithTimeout(absl::Milliseconds(10))) ReapQemus();
+  });
+}
+
+Init::~Init() {
+  stop_.Notify();
+  thread_.join();
 }
 
 size_t ZombieChildren() {

@@ -4,9 +4,11 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/synchronization/notification.h"
 #include "tests/leftovers/leftovers.h"
 
 namespace vx::contract {
@@ -30,6 +32,20 @@ std::vector<std::string> FindLeftovers(const std::string& work_dir, const std::s
 // Removes what a driver, or a test that failed, left of an instance: cgroups with
 // their processes, claimed ids.
 void SweepInstance(const std::string& instance_id);
+// Reaps what a driver that died left to us, as the init of a host does: QEMUs, for
+// whose end the next driver waits.
+class Init {
+ public:
+  Init();
+  ~Init();
+  Init(const Init&) = delete;
+  Init& operator=(const Init&) = delete;
+
+ private:
+  absl::Notification stop_;
+  std::thread thread_;
+};
+
 // How many of our children ended and were not waited for.
 size_t ZombieChildren();
 // Ends and reaps what is still a child of ours.
