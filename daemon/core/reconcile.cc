@@ -107,7 +107,8 @@ absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workl
 absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& workload) {
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
   if (Runs(seen.presence)) return Absorb(driver, workload);
-  if (seen.presence == driver::Presence::kExited) {
+  const bool started = seen.start_time != absl::InfinitePast();
+  if (seen.presence == driver::Presence::kExited && started) {
     VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/false));
     return Save(workload, store::Durability::kObservation);
   }
