@@ -78,6 +78,11 @@ TEST_F(FilesTest, TemporaryFilesAreFoundWhoeverTheyAreOf) {
   EXPECT_THAT(Found(), UnorderedElementsAre(Is("file", "index.json.tmp-"), Is("file", "exit.tmp")));
 }
 
+TEST_F(FilesTest, ANameOfTwoLinesIsToldInOne) {
+  MakeFile(state() + "/a\nb.tmp");
+  EXPECT_THAT(Found(), ElementsAre(Is("file", "/a b.tmp")));
+}
+
 TEST_F(FilesTest, WhatIsInAStagingFolderIsFound) {
   MakeFile(state() + "/incoming/upload");
   MakeFile(state() + "/images/tmp/layer-1/etc/passwd");

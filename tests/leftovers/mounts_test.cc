@@ -107,6 +107,29 @@ TEST_F(MountsTest, OneOfAWorkloadThatRunsIsNone) {
   umount(point.c_str());
 }
 
+TEST_F(MountsTest, OneOfTheInstanceInTheNamespaceOfAWorkloadThatRunsIsNone) {
+  const std::string uid = NewUid(), run = runtime() + "/" + uid;
+  MakeDir(run);
+  Forked child([&] { return OwnMounts() && MountTmpfs(point_) && chdir(run.c_str()) == 0; });
+  EXPECT_THAT(Found(), Contains(Is("mount", point_)));
+  instance().running = {uid};
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(MountsTest, WhatIsOnAMountIsNotLookedAt) {
+  ASSERT_TRUE(MountTmpfs(point_));
+  MakeFile(point_ + "/a.tmp");
+  EXPECT_THAT(Found(), ElementsAre(Is("mount", point_)));
+}
+
+TEST_F(MountsTest, ADomainOfALibvirtdIsFound) {
+  ASSERT_TRUE(MountTmpfs("/run"));
+  MakeFile("/run/libvirt/qemu/" + name() + "-" + NewUid() + ".xml");
+  MakeFile("/run/libvirt/qemu/another.xml");
+  EXPECT_THAT(Found(), ElementsAre(Is("domain", "/run/libvirt/qemu/" + name())));
+  umount("/run");
+}
+
 class CgroupsTest : public LeftoversTest {
  protected:
   CgroupsTest() {

@@ -8,6 +8,7 @@
 #include <linux/sockios.h>
 #include <net/if.h>
 #include <sched.h>
+#include <semaphore.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -17,6 +18,7 @@
 #include <unistd.h>
 
 #include <cstring>
+#include <fstream>
 
 #include "tests/leftovers/fixture.h"
 
@@ -111,6 +113,28 @@ TEST_F(NetworksTest, ANamespaceThatADaemonHoldsForNobodyIsFound) {
   });
   instance().alive = true;
   EXPECT_THAT(Found(), ElementsAre(Is("netns", "has it as fd ")));
+}
+
+TEST_F(NetworksTest, ANamespaceThatADaemonHoldsForAWorkloadThatRunsIsNone) {
+  const std::string uid = NewUid(), run = runtime() + "/" + uid;
+  MakeDir(run);
+  Forked child([&] { return unshare(CLONE_NEWNET) == 0 && chdir(run.c_str()) == 0; });
+  Forked daemon([&] {
+    return open(child.proc("ns/net").c_str(), O_RDONLY) >= 0 && chdir(runtime().c_str()) == 0;
+  });
+  instance().alive = true;
+  instance().running = {uid};
+  EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(NetworksTest, ALinkWithTheIdInItsAliasIsFound) {
+  ASSERT_EQ(mount("none", elsewhere().c_str(), "sysfs", 0, nullptr), 0);
+  const std::string alias = elsewhere() + "/class/net/lo/ifalias";
+  std::ofstream(alias) << "for " << name() << std::flush;
+  EXPECT_THAT(Found(), ElementsAre(Is("link", "lo in net:[")));
+  std::ofstream(alias) << "\n" << std::flush;
+  EXPECT_THAT(Found(), IsEmpty());
+  umount(elsewhere().c_str());
 }
 
 TEST_F(NetworksTest, AListeningSocketIsFoundWhenItsFileIsGone) {
@@ -243,6 +267,14 @@ TEST_F(LeftoversTest, PosixSharedMemoryIsFoundByItsName) {
   EXPECT_THAT(Found(), ElementsAre(Is("shm", name() + "-ring")));
   shm_unlink(object.c_str());
   EXPECT_THAT(Found(), IsEmpty());
+}
+
+TEST_F(LeftoversTest, OnTheHostASemaphoreIsFoundByItsName) {
+  scope() = Scope{.host = true};
+  sem_close(sem_open(("/" + name()).c_str(), O_CREAT, 0600, 0));
+  EXPECT_THAT(Found(), Contains(Is("shm", "sem." + name())));
+  sem_unlink(("/" + name()).c_str());
+  EXPECT_THAT(Found(), Not(Contains(Is("shm", "sem." + name()))));
 }
 
 TEST_F(LeftoversTest, OnTheHostSystemVSharedMemoryIsFound) {

@@ -42,6 +42,14 @@ TEST_F(ProcessesTest, OneThatStandsInAFolderIsFound) {
   EXPECT_THAT(Found(), ElementsAre(Process(child.pid(), "its cwd is " + runtime())));
 }
 
+TEST_F(ProcessesTest, OneIsFoundThoughTheFolderIsCalledByALink) {
+  const std::string link = elsewhere() + "/link";
+  ASSERT_EQ(symlink(runtime().c_str(), link.c_str()), 0);
+  instance().runtime_dir = link;
+  Spawned child({.argv = {kSleep, "100"}, .cwd = runtime()});
+  EXPECT_THAT(Found(), ElementsAre(Process(child.pid(), "its cwd is " + runtime())));
+}
+
 TEST_F(ProcessesTest, OneWithAFileOpenIsFound) {
   MakeFile(state() + "/log");
   Forked child([&] { return open((state() + "/log").c_str(), O_RDONLY) >= 0; });
