@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
@@ -54,6 +55,14 @@ driver::Observation Prepared(const std::string& uid) {
   observation.uid = uid;
   observation.presence = driver::Presence::kPrepared;
   return observation;
+}
+
+// What libvirt was about to write of the domain when the daemon was killed.
+void RemoveStrays(const std::string& dir, const std::string& domain) {
+  auto files = ListDir(dir);
+  for (const std::string& file : files.ok() ? *files : std::vector<std::string>()) {
+    if (absl::StartsWith(file, domain + ".")) RemoveTree(dir + "/" + file).IgnoreError();
+  }
 }
 
 }  // namespace
@@ -257,6 +266,7 @@ absl::Status LibvirtDriver::Delete(const std::string& uid) {
   cpu_quota_.Remove(uid);
   VX_RETURN_IF_ERROR(RemoveTree(paths_.run(uid)));
   VX_RETURN_IF_ERROR(RemoveTree(EmbedLogFile(paths_.embed_root(), machine->name())));
+  if (IsEmbedded(host_.uri())) RemoveStrays(machine_host_.pid_dir, machine->name());
   absl::MutexLock lock(&mutex_);
   machines_.erase(uid);
   return absl::OkStatus();
