@@ -17,7 +17,7 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::StartsWith;
+using testing::Not;
 
 struct Outcome {
   int code = -1;
@@ -82,7 +82,8 @@ TEST_F(ProgramTest, LeavesOutWhatWasThereBefore) {
   MakeFile(state() + "/incoming/new");
   const Outcome outcome = Ask(ThisInstance() + "--since " + saved);
   EXPECT_EQ(outcome.code, 1);
-  EXPECT_THAT(outcome.out, StartsWith("file " + state() + "/incoming/new"));
+  EXPECT_THAT(outcome.out, HasSubstr("file " + state() + "/incoming/new"));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("/incoming/old")));
 }
 
 TEST_F(ProgramTest, RefusesWhatItDoesNotUnderstandWith2) {
