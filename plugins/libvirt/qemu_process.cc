@@ -59,19 +59,22 @@ std::string PidFile(const std::string& pid_dir, const std::string& name) {
 
 }  // namespace
 
+absl::StatusOr<QemuProcess> FindProcess(const std::string& pid_file, const std::string& mark) {
+  VX_ASSIGN_OR_RETURN(std::string content, ReadFile(pid_file));
+  QemuProcess process;
+  if (!absl::SimpleAtoi(content, &process.pid)) {
+    return absl::NotFoundError(absl::StrCat(pid_file, " holds no pid"));
+  }
+  VX_ASSIGN_OR_RETURN(process.pidfd, OpenPidfd(process.pid));
+  auto arguments = ReadFile(absl::StrCat("/proc/", process.pid, "/cmdline"));
+  if (!arguments.ok() || !absl::StrContains(*arguments, mark)) {
+    return absl::NotFoundError(absl::StrCat("no process of ", pid_file, " runs"));
+  }
+  return process;
+}
+
 absl::StatusOr<QemuProcess> FindQemu(const std::string& pid_dir, const std::string& name) {
-  const std::string file = PidFile(pid_dir, name);
-  VX_ASSIGN_OR_RETURN(std::string content, ReadFile(file));
-  QemuProcess qemu;
-  if (!absl::SimpleAtoi(content, &qemu.pid)) {
-    return absl::NotFoundError(absl::StrCat(file, " holds no pid"));
-  }
-  VX_ASSIGN_OR_RETURN(qemu.pidfd, OpenPidfd(qemu.pid));
-  auto arguments = ReadFile(absl::StrCat("/proc/", qemu.pid, "/cmdline"));
-  if (!arguments.ok() || !absl::StrContains(*arguments, absl::StrCat("guest=", name))) {
-    return absl::NotFoundError(absl::StrCat("no QEMU of ", name, " runs"));
-  }
-  return qemu;
+  return FindProcess(PidFile(pid_dir, name), absl::StrCat("guest=", name));
 }
 
 bool WaitDropped(const std::string& pid_dir, const std::string& name, absl::Duration timeout) {

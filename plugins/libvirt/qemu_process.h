@@ -17,8 +17,12 @@ struct QemuProcess {
   UniqueFd pidfd;
 };
 
+// The live process of libvirt's `pid_file`, if its command line has `mark` in it.
+// NOT_FOUND otherwise; a recycled pid is not taken for it.
+absl::StatusOr<QemuProcess> FindProcess(const std::string& pid_file, const std::string& mark);
+
 // The live QEMU of the domain `name`, by libvirt's pid file in `pid_dir`. NOT_FOUND
-// when there is none; a recycled pid is not taken for it.
+// when there is none.
 absl::StatusOr<QemuProcess> FindQemu(const std::string& pid_dir, const std::string& name);
 
 // Waits until libvirt has dropped the domain `name`, whose QEMU has ended: its pid

@@ -1,11 +1,13 @@
 #include "plugins/libvirt/qemu_reaper.h"
 
+#include <signal.h>
 #include <sys/inotify.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
@@ -32,6 +34,7 @@ bool ReapChild(int pidfd) {
 
 QemuReaper::QemuReaper(Watcher* watcher, const std::string& pid_dir, std::string probe_dir)
     : watcher_(watcher), probe_dir_(std::move(probe_dir)) {
+  EndProbes();
   UniqueFd inotify(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
   inotify_ = inotify.get();
   probe_dir_watch_ = inotify_add_watch(inotify_, probe_dir_.c_str(), IN_CREATE | IN_ONLYDIR);
@@ -40,6 +43,17 @@ QemuReaper::QemuReaper(Watcher* watcher, const std::string& pid_dir, std::string
     ReadEvents();
     return true;
   });
+}
+
+void QemuReaper::EndProbes() const {
+  const auto names = ListDir(probe_dir_);
+  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
+    if (!absl::StartsWith(name, kProbePrefix)) continue;
+    const std::string folder = absl::StrCat(probe_dir_, "/", name);
+    auto probe = FindProcess(folder + kProbePidFile, folder);
+    if (probe.ok()) SignalPidfd(probe->pidfd.get(), SIGKILL).IgnoreError();
+    RemoveTree(folder).IgnoreError();
+  }
 }
 
 bool QemuReaper::WatchPidFiles(const std::string& dir) {

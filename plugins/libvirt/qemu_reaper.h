@@ -19,14 +19,15 @@ namespace vx::libvirt {
 class QemuReaper {
  public:
   // Watches two folders, there already, for libvirt's pid files: `pid_dir` has one
-  // for each VM, `probe_dir` a folder with one for each probe. What was in them
-  // before is nobody's child. Borrows the watcher, which ends before the reaper
-  // does.
+  // for each VM, `probe_dir` a folder with one for each probe. Comes before libvirt
+  // is opened, and ends the probes that an earlier vxd was killed in. Borrows the
+  // watcher, which ends before the reaper does.
   QemuReaper(Watcher* watcher, const std::string& pid_dir, std::string probe_dir);
   QemuReaper(const QemuReaper&) = delete;
   QemuReaper& operator=(const QemuReaper&) = delete;
 
  private:
+  void EndProbes() const;
   bool WatchPidFiles(const std::string& dir);
   void ReadEvents();
   void ReapWhenDead(const std::string& pid_file);

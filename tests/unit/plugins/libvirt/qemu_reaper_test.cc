@@ -97,5 +97,28 @@ TEST_F(QemuReaperTest, OneThatDiesBeforeItIsOurChildIsReapedWhenItIs) {
   EXPECT_TRUE(IsGone(pid));
 }
 
+TEST_F(QemuReaperTest, ProbesThatAnEarlierVxdWasKilledInAreEnded) {
+  const std::string probes = dir_.path("old"), folder = probes + "/qmp-x";
+  ASSERT_TRUE(MakeDirs(folder, 0700).ok());
+  const pid_t probe = Run(
+      absl::StrCat("exec sh -c 'mkfifo f; read nothing <f' -qmp unix:", folder, "/qmp.monitor"));
+  const pid_t other = Run("exec sleep 1000");
+  children_ = {probe, other};
+  dir_.Write("old/qmp-x/qmp.pid", std::to_string(probe));
+  dir_.Write("old/qmp-recycled/qmp.pid", std::to_string(other));
+  ASSERT_TRUE(Becomes([this] { return PathExists(dir_.path("f")); }));
+  {
+    std::unique_ptr<QemuReaper> reaper;
+    Watcher watcher;
+    reaper = std::make_unique<QemuReaper>(&watcher, dir_.path("run"), probes);
+  }
+  int status = 0;
+  EXPECT_EQ(waitpid(probe, &status, 0), probe);
+  EXPECT_TRUE(WIFSIGNALED(status));
+  EXPECT_EQ(waitpid(other, nullptr, WNOHANG), 0) << "it is no probe";
+  children_ = {other};
+  EXPECT_EQ(ListDir(probes).value(), std::vector<std::string>());
+}
+
 }  // namespace
 }  // namespace vx::libvirt
