@@ -117,10 +117,14 @@ class Connection::Caller {
                                                                   const Request&, Response*),
                                   Request* request) {
     if (request->request_id().empty()) request->set_request_id(RandomHex(32));
+    const absl::Time end = absl::Now() + kRetryLimit;
     absl::StatusOr<Response> response = Once(service, method, *request);
-    if (response.ok() || !IsLost(response.status())) return response;
-    VX_RETURN_IF_ERROR(connection_.Reconnect(kRetryLimit));
-    return Read(service, method, *request);
+    // A vxd that is being killed takes a connection, and loses it.
+    while (!response.ok() && IsLost(response.status()) && absl::Now() < end) {
+      VX_RETURN_IF_ERROR(connection_.Reconnect(end - absl::Now()));
+      response = Once(service, method, *request);
+    }
+    return response.ok() ? response : connection_.Lost(response.status());
   }
 
  private:

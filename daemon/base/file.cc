@@ -18,6 +18,10 @@
 namespace vx {
 namespace {
 
+// What a name ends with while its file is being written: this and random digits.
+constexpr char kTemporary[] = ".tmp-";
+constexpr int kTemporaryDigits = 8;
+
 using DirHandle = std::unique_ptr<DIR, int (*)(DIR*)>;
 
 std::string ParentOf(const std::string& path) {
@@ -121,7 +125,7 @@ absl::Status WriteToFile(const std::string& path, absl::string_view content) {
 
 absl::Status WriteFileAtomic(const std::string& path, absl::string_view content, mode_t mode,
                              Durability durability) {
-  std::string temporary = absl::StrCat(path, ".tmp-", RandomHex(8));
+  std::string temporary = absl::StrCat(path, kTemporary, RandomHex(kTemporaryDigits));
   auto remove = absl::MakeCleanup([&] { unlink(temporary.c_str()); });
   VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
   VX_RETURN_IF_ERROR(WriteAll(fd.get(), content, temporary));
@@ -133,6 +137,16 @@ absl::Status WriteFileAtomic(const std::string& path, absl::string_view content,
   }
   std::move(remove).Cancel();
   return durability == Durability::kDurable ? SyncDir(ParentOf(path)) : absl::OkStatus();
+}
+
+void RemoveTemporaries(const std::string& dir) {
+  auto names = ListDir(dir);
+  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
+    const size_t at = name.rfind(kTemporary);
+    const bool ours = at != std::string::npos &&
+                      at + sizeof kTemporary - 1 + kTemporaryDigits == name.size();
+    if (ours) unlink(absl::StrCat(dir, "/", name).c_str());
+  }
 }
 
 absl::Status MakeDirs(const std::string& path, mode_t mode) {

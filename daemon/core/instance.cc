@@ -42,6 +42,7 @@ absl::StatusOr<Instance> OpenInstance(const std::string& state_dir) {
                  absl::StrCat("another vxd uses the state directory ", state_dir),
                  "stop it, or give this one another --state-dir and --runtime-dir");
   }
+  RemoveTemporaries(state_dir);
   VX_ASSIGN_OR_RETURN(instance.id, ReadOrMakeId(absl::StrCat(state_dir, "/instance-id")));
   return instance;
 }

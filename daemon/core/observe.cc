@@ -24,9 +24,11 @@ void Workloads::OnObservation(const driver::Observation& observation) {
   operations_.Enqueue(observation.uid, [this, uid = observation.uid] {
     absl::StatusOr<v1::Workload> workload = Load(uid);
     // It may have been removed while this waited for its turn.
-    if (!workload.ok() || !IsActive(*workload)) return;
+    if (!workload.ok()) return;
     absl::StatusOr<driver::Driver*> driver = drivers_.Await(workload->kind(), Use::kLookAfter);
-    if (!driver.ok()) return;
+    // Reconcile may have dealt with it while this waited for the driver.
+    workload = Load(uid);
+    if (!driver.ok() || !workload.ok() || !IsActive(*workload)) return;
     absl::Status absorbed = Absorb(**driver, *workload);
     if (!absorbed.ok()) spdlog::error("workload={}: {}", workload->name(), absorbed.ToString());
   });

@@ -50,8 +50,10 @@ absl::Status Workloads::RemoveEnded(driver::Driver& driver, const v1::Workload& 
 void Workloads::EnqueueRemoval(const std::string& uid) {
   operations_.Enqueue(uid, [this, uid] {
     absl::StatusOr<v1::Workload> workload = Load(uid);
-    if (!workload.ok() || IsActive(*workload)) return;
+    if (!workload.ok()) return;
     absl::StatusOr<driver::Driver*> driver = drivers_.Await(workload->kind(), Use::kLookAfter);
+    workload = Load(uid);
+    if (!workload.ok() || IsActive(*workload)) return;
     absl::Status removed = driver.ok() ? Remove(**driver, *workload) : driver.status();
     if (!removed.ok()) spdlog::error("workload={}: {}", workload->name(), removed.ToString());
   });

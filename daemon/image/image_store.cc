@@ -182,6 +182,7 @@ absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& 
                                                              const Limits& limits) {
   VX_RETURN_IF_ERROR(MakeFolders(dir));
   VX_RETURN_IF_ERROR(RemoveLeftovers(dir + "/tmp"));
+  for (const char* folder : {"", "/layout"}) RemoveTemporaries(dir + folder);
   VX_RETURN_IF_ERROR(OciLayout(dir + "/layout").Create());
   VX_ASSIGN_OR_RETURN(Catalog catalog, Catalog::Open(dir));
   auto state = std::make_unique<State>(dir, limits, std::move(catalog));

@@ -58,6 +58,7 @@ absl::Status ContainerDriver::WaitSettled(absl::Duration timeout) {
 absl::Status ContainerDriver::Settle() {
   VX_RETURN_IF_ERROR(watcher_.Start());
   trash_.Start();
+  RemoveTemporaries(layout_.Seccomp());
   VX_ASSIGN_OR_RETURN(std::vector<std::string> uids, ListDir(layout_.runtime_dir));
   for (const std::string& uid : uids) VX_RETURN_IF_ERROR(AdoptRun(uid));
   SweepCgroups();

@@ -16,12 +16,19 @@ using driver::Presence;
 
 constexpr char kShimDied[] = "its vx-shim died, so it was ended";
 
-void SetLost(driver::Observation& seen) {
+void SetShimDied(v1::Exit& exit) {
+  exit.set_reason(v1::EXIT_REASON_CRASHED);
+  exit.set_message(kShimDied);
+}
+
+// The shim ended without a record of the end.
+void SetKilledJustNow(driver::Observation& seen) {
   shim::ExitRecord lost;
   lost.lost = true;
   lost.time = absl::Now();
   seen.presence = Presence::kExited;
   seen.exit = shim::ToExit(lost, false);
+  SetShimDied(*seen.exit);
 }
 
 }  // namespace
@@ -42,7 +49,7 @@ driver::Observation ContainerDriver::ObserveRun(const std::string& uid, const Sh
   if (ObserveEnd(uid, seen)) return seen;
   if (shim == nullptr || shim->WaitEnd(absl::ZeroDuration())) {
     // Unless the record came meanwhile, the shim was killed just now.
-    if (!ObserveEnd(uid, seen)) SetLost(seen);
+    if (!ObserveEnd(uid, seen)) SetKilledJustNow(seen);
     return seen;
   }
   auto reply = shim->Status();
@@ -64,10 +71,7 @@ bool ContainerDriver::ObserveEnd(const std::string& uid, driver::Observation& se
   auto cgroup = OpenCgroup(uid);
   seen.presence = Presence::kExited;
   seen.exit = shim::ToExit(**record, cgroup.ok() && (*cgroup)->OomKills() > 0);
-  if ((*record)->lost && ShimDied(dir)) {
-    seen.exit->set_reason(v1::EXIT_REASON_CRASHED);
-    seen.exit->set_message(kShimDied);
-  }
+  if ((*record)->lost && ShimDied(dir)) SetShimDied(*seen.exit);
   return true;
 }
 

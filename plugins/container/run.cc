@@ -135,6 +135,7 @@ absl::Status ContainerDriver::SettleEnd(const std::string& uid) const {
   if (record.has_value()) return absl::OkStatus();
   VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
   VX_RETURN_IF_ERROR(cgroup->Kill(kEndTimeout));
+  ReapInit(dir);
   return WriteShimDied(dir);
 }
 

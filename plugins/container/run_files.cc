@@ -1,5 +1,9 @@
 #include "plugins/container/run_files.h"
 
+#include <sys/wait.h>
+
+#include <nlohmann/json.hpp>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
@@ -7,11 +11,15 @@
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
+#include "daemon/base/pidfd.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/shim/protocol.h"
 
 namespace vx::container {
 namespace {
+
+// How long a killed init may take to be gone.
+constexpr absl::Duration kInitEnd = absl::Seconds(5);
 
 // Between fields: what no argument and no path can hold.
 constexpr absl::string_view kEnd("\0", 1);
@@ -51,6 +59,19 @@ absl::Time ReadStartTime(const std::string& dir) {
   int64_t nanos = 0;
   if (!text.ok() || !absl::SimpleAtoi(*text, &nanos)) return absl::InfinitePast();
   return absl::FromUnixNanos(nanos);
+}
+
+void ReapInit(const std::string& dir) {
+  auto text = ReadFile(absl::StrCat(dir, "/state.json"));
+  if (!text.ok()) return;
+  const auto state = nlohmann::json::parse(*text, nullptr, /*allow_exceptions=*/false);
+  if (!state.is_object()) return;
+  const pid_t pid = state.value("pid", 0);
+  auto pidfd = OpenPidfd(pid);
+  // Not a later process of the same number.
+  if (!pidfd.ok() || ProcessStartTicks(pid) != state.value("startTicks", uint64_t{0})) return;
+  WaitPidfd(pidfd->get(), kInitEnd);
+  waitid(P_PIDFD, static_cast<id_t>(pidfd->get()), nullptr, WEXITED | WNOHANG);
 }
 
 absl::Status WriteShimDied(const std::string& dir) {

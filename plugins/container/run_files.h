@@ -24,6 +24,10 @@ absl::Status WriteStartTime(const std::string& dir, absl::Time time);
 // InfinitePast when it was not started.
 absl::Time ReadStartTime(const std::string& dir);
 
+// Reaps the run's init, which has been killed, where it became a child of ours, as it
+// does when its shim was killed. Waits until it has ended.
+void ReapInit(const std::string& dir);
+
 // The shim was killed: there is no exit record but this.
 absl::Status WriteShimDied(const std::string& dir);
 bool ShimDied(const std::string& dir);

@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include <cmath>
+#include <functional>
 #include <set>
 #include <utility>
 
@@ -57,11 +58,23 @@ driver::Observation Prepared(const std::string& uid) {
   return observation;
 }
 
-// What libvirt was about to write of the domain when the daemon was killed.
-void RemoveStrays(const std::string& dir, const std::string& domain) {
+void RemoveWhere(const std::string& dir, const std::function<bool(const std::string&)>& meant) {
   auto files = ListDir(dir);
   for (const std::string& file : files.ok() ? *files : std::vector<std::string>()) {
-    if (absl::StartsWith(file, domain + ".")) RemoveTree(dir + "/" + file).IgnoreError();
+    if (meant(file)) RemoveTree(dir + "/" + file).IgnoreError();
+  }
+}
+
+// What libvirt did not come to remove, as when it is not there any more: files
+// "DOMAIN.…", and folders "domain-N-DOMAIN", where it shortens the name.
+void RemoveStrays(const std::string& embed_root, const std::string& domain) {
+  constexpr size_t kShort = 20;
+  const std::string begin = domain + ".", end = "-" + domain.substr(0, kShort);
+  RemoveWhere(embed_root + "/run/qemu",
+              [&](const std::string& file) { return absl::StartsWith(file, begin); });
+  const std::string library = EmbedLibraryDir(embed_root);
+  for (const std::string& dir : {library, library + "/channel/target"}) {
+    RemoveWhere(dir, [&](const std::string& file) { return absl::EndsWith(file, end); });
   }
 }
 
@@ -266,7 +279,7 @@ absl::Status LibvirtDriver::Delete(const std::string& uid) {
   cpu_quota_.Remove(uid);
   VX_RETURN_IF_ERROR(RemoveTree(paths_.run(uid)));
   VX_RETURN_IF_ERROR(RemoveTree(EmbedLogFile(paths_.embed_root(), machine->name())));
-  if (IsEmbedded(host_.uri())) RemoveStrays(machine_host_.pid_dir, machine->name());
+  if (IsEmbedded(host_.uri())) RemoveStrays(paths_.embed_root(), machine->name());
   absl::MutexLock lock(&mutex_);
   machines_.erase(uid);
   return absl::OkStatus();
@@ -276,7 +289,7 @@ absl::Status LibvirtDriver::Delete(const std::string& uid) {
 // more; one in the middle of its making has no QEMU yet.
 absl::Status LibvirtDriver::RemoveDomain(const Machine& machine) const {
   if (machine.had_qemu()) {
-    if (host_.equipment().ok()) WaitDropped(machine_host_.pid_dir, machine.name(), kDomainEnd);
+    if (host_.connected()) WaitDropped(machine_host_.pid_dir, machine.name(), kDomainEnd);
     return absl::OkStatus();
   }
   auto domain = FindDomain(machine);

@@ -151,6 +151,7 @@ absl::Status Host::OpenLibvirt(const Equipment& found) {
       VX_RETURN_IF_ERROR(PrepareEmbedRoot(paths_.embed_root(), paths_.embed_cache()));
     }
     VX_ASSIGN_OR_RETURN(connection_, Connection::Open(ConnectionUri(uri_, paths_.embed_root())));
+    connected_ = true;
   }
   // Without the emulator there is a check that says it better.
   if (access(found.emulator.c_str(), X_OK) != 0) return absl::OkStatus();

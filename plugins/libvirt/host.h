@@ -2,6 +2,7 @@
 // guests, libvirt. Each is one check of `vxctl doctor`; all must be there.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,6 +40,9 @@ class Host {
   // What the last Check found. UNAVAILABLE (DRIVER_UNAVAILABLE) says what is
   // missing.
   absl::StatusOr<Equipment> equipment() const;
+  // Whether there is a connection to libvirt, and so one that looks after domains,
+  // even where no VM can be started.
+  bool connected() const { return connected_; }
 
   const std::string& uri() const { return uri_; }
 
@@ -55,6 +59,7 @@ class Host {
 
   // Held during a Check.
   absl::Mutex checking_;
+  std::atomic<bool> connected_ = false;
   std::unique_ptr<Connection> connection_ ABSL_GUARDED_BY(checking_);
   bool pruned_ ABSL_GUARDED_BY(checking_) = false;
 

@@ -106,6 +106,16 @@ TEST(WriteFileAtomicTest, AReaderSeesOneContentOrTheOther) {
   writer.join();
 }
 
+TEST(RemoveTemporariesTest, RemovesWhatAKilledWriterLeftAndNothingElse) {
+  TempDir dir;
+  for (const char* name : {"a", "a.tmp-0123abcd", "b.tmp-", "c.tmp-12", "tmp-0123abcd"}) {
+    Write(dir / name, "");
+  }
+  RemoveTemporaries(dir.path());
+  EXPECT_THAT(ListDir(dir.path()).value(),
+              testing::UnorderedElementsAre("a", "b.tmp-", "c.tmp-12", "tmp-0123abcd"));
+}
+
 TEST(MakeDirsTest, MakesParentsAndKeepsWhatIsThere) {
   TempDir dir;
   ASSERT_TRUE(MakeDirs(dir / "a/b/c", 0750).ok());

@@ -210,8 +210,14 @@ TEST_F(ContainerDriverTest, AnUnknownUserIsNamed) {
   driver::Base base;
   base.layers = {dir_ + "/layer"};
   ASSERT_TRUE(driver_->Prepare(workload, base).ok());
-  EXPECT_THAT(std::string(driver_->Create(workload).status().message()), HasSubstr("nobody-here"));
-  EXPECT_EQ(Observe(workload.uid()).presence, Presence::kPrepared);
+  ASSERT_TRUE(driver_->Create(workload).ok());
+  const absl::Status status = driver_->Start(workload.uid());
+  EXPECT_EQ(ErrorReason(status), "NO_USER");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("nobody-here"));
+  const Observation seen = Observe(workload.uid());
+  EXPECT_EQ(seen.presence, Presence::kExited);
+  EXPECT_EQ(seen.exit->code(), 126);
+  ASSERT_TRUE(driver_->Delete(workload.uid()).ok());
   ExpectNoGroups();
 }
 
