@@ -168,6 +168,8 @@ absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Wo
   auto launch = [&]() -> absl::Status {
     VX_FAULT_POINT("start.noted");
     VX_RETURN_IF_ERROR(run.Phase("create"));
+    // Of a run that ended and could not be removed then.
+    VX_RETURN_IF_ERROR(driver.Delete(uid));
     VX_RETURN_IF_ERROR(driver.Create(workload).status());
     VX_FAULT_POINT("start.created");
     VX_RETURN_IF_ERROR(run.Phase("start"));
@@ -253,14 +255,7 @@ absl::Status Workloads::DoStop(OperationRun& run, const std::string& uid,
   if (!IsActive(workload)) return absl::OkStatus();
   VX_RETURN_IF_ERROR(run.Phase("stop"));
   VX_RETURN_IF_ERROR(EndRun(run, *driver, workload, GraceOf(workload, grace)));
-  if (workload.spec().remove_on_exit()) {
-    VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
-    return RemoveEnded(*driver, workload);
-  }
-  run.AtEnd([workload](store::Transaction& tx) {
-    return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
-  });
-  return absl::OkStatus();
+  return workload.spec().remove_on_exit() ? RemoveEnded(*driver, workload) : absl::OkStatus();
 }
 
 absl::Status Workloads::DoRestart(OperationRun& run, const std::string& uid,

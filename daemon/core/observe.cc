@@ -59,6 +59,8 @@ absl::Status Workloads::CloseRun(driver::Driver& driver, v1::Workload& workload,
   status->set_agent(v1::AGENT_STATE_NONE);
   status->clear_addresses();
   status->set_message(exit.message());
+  // On record before it is gone from the host, lest a crash in between lose it.
+  VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
   return driver.Delete(workload.uid());
 }
 
@@ -88,7 +90,6 @@ absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload) {
     default:
       // Ended, or gone without a trace.
       VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/false));
-      VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
       return workload.spec().remove_on_exit() ? RemoveEnded(driver, workload) : absl::OkStatus();
   }
 }

@@ -109,8 +109,7 @@ absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& worklo
   if (Runs(seen.presence)) return Absorb(driver, workload);
   const bool started = seen.start_time != absl::InfinitePast();
   if (seen.presence == driver::Presence::kExited && started) {
-    VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/false));
-    return Save(workload, store::Durability::kObservation);
+    return CloseRun(driver, workload, seen, /*by_user=*/false);
   }
   VX_RETURN_IF_ERROR(driver.Delete(workload.uid()));
   workload.mutable_status()->set_state(v1::STATE_STOPPED);
@@ -128,8 +127,7 @@ absl::Status Workloads::FinishStop(driver::Driver& driver, v1::Workload& workloa
   VX_RETURN_IF_ERROR(driver.Stop(workload.uid(), std::max(grace, absl::ZeroDuration())));
   if (!IsActive(workload)) return absl::OkStatus();
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
-  VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/true));
-  return Save(workload, store::Durability::kObservation);
+  return CloseRun(driver, workload, seen, /*by_user=*/true);
 }
 
 absl::Status Workloads::EndOperation(v1::Operation operation, const absl::Status& status) {

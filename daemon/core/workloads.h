@@ -116,7 +116,8 @@ class Workloads {
   // --- observe.cc ---
   // Brings the workload's record in line with what the driver sees.
   absl::Status Absorb(driver::Driver& driver, v1::Workload workload);
-  // Puts how the run ended into the status and removes the run.
+  // Puts how the run ended into the status, and that on record, before it removes the
+  // run.
   absl::Status CloseRun(driver::Driver& driver, v1::Workload& workload,
                         const driver::Observation& observation, bool by_user);
   bool EndedByUser(const std::string& uid, const v1::Exit& exit);
