@@ -28,6 +28,9 @@ class ProgramTest : public testing::Test {
  protected:
   void TearDown() override {
     if (client_ == nullptr) return;
+    // Nothing else ends it with its shim here, as a cgroup does elsewhere.
+    auto status = client_->Status();
+    if (status.ok() && status->init_pid > 0) kill(status->init_pid, SIGKILL);
     SignalPidfd(client_->pidfd(), SIGKILL).IgnoreError();
     EXPECT_TRUE(client_->WaitEnd(kPatience));
   }
