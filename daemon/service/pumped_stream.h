@@ -34,6 +34,7 @@ class PumpedStream : public grpc::ServerWriteReactor<Response> {
   }
 
   void OnWriteDone(bool ok) override {
+    HandOver();
     if (!ok) failed_ = true;
     pool_.Run([this] { Pump(); });
   }
@@ -66,7 +67,10 @@ class PumpedStream : public grpc::ServerWriteReactor<Response> {
       }
       if (cancelled_ || failed_) return End(absl::CancelledError("the caller has gone"));
       Next next = Produce(message_);
-      if (next.write) return this->StartWrite(&message_);
+      if (next.write) {
+        HandOver();
+        return this->StartWrite(&message_);
+      }
       if (next.end) return End(*next.end);
       absl::MutexLock lock(&mutex_);
       if (woken_) continue;
@@ -74,6 +78,9 @@ class PumpedStream : public grpc::ServerWriteReactor<Response> {
       return;
     }
   }
+
+  // What Produce has left, to the thread in which it is called next.
+  void HandOver() { absl::MutexLock lock(&mutex_); }
 
   void End(const absl::Status& status) {
     {

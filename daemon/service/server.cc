@@ -42,9 +42,10 @@ struct Server::State {
 
   Peers peers;
   Authorizer authorizer;
+  // Ends after the pools, whose work uses it.
+  FdWaker waker;
   WorkPool pool{"vx-rpc", kThreads};
   WorkPool slow_pool{"vx-slow", kSlowThreads};
-  FdWaker waker;
   Context context;
   WorkloadService workloads;
   OperationService operations;

@@ -15,7 +15,7 @@ UniqueFd Event() { return UniqueFd(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)); }
 TEST(WatcherTest, CallsUntilItIsToldToStop) {
   Watcher watcher;
   UniqueFd event = Event();
-  const int fd = event.get();
+  eventfd_write(event.get(), 1);
   std::atomic<int> calls = 0;
   absl::Notification last;
   watcher.Add(std::move(event), [&] {
@@ -23,7 +23,6 @@ TEST(WatcherTest, CallsUntilItIsToldToStop) {
     last.Notify();
     return false;
   });
-  eventfd_write(fd, 1);
   ASSERT_TRUE(last.WaitForNotificationWithTimeout(absl::Seconds(10)));
   EXPECT_EQ(calls, 3);
 }
