@@ -1,7 +1,5 @@
 #include "client/cli/parse.h"
 
-#include <iconv.h>
-
 #include <cstdlib>
 #include <utility>
 
@@ -13,6 +11,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "client/cli/errors.h"
+#include "client/lib/json.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
@@ -61,17 +60,9 @@ bool TakeHostIp(absl::string_view* text, std::string* ip) {
 }  // namespace
 
 absl::Status CheckText(absl::string_view text) {
-  iconv_t decoder = iconv_open("UTF-32LE", "UTF-8");
-  std::string in(text);
-  std::string out(4 * in.size(), 0);
-  char* from = in.data();
-  char* to = out.data();
-  size_t left = in.size(), room = out.size();
-  const bool valid = iconv(decoder, &from, &left, &to, &room) != static_cast<size_t>(-1);
-  iconv_close(decoder);
-  return valid ? absl::OkStatus()
-               : Bad("BAD_TEXT", absl::CHexEscape(text), "text in UTF-8",
-                     "vx carries text only; pass other bytes in a file or through stdin");
+  if (client::IsUtf8(text)) return absl::OkStatus();
+  return Bad("BAD_TEXT", absl::CHexEscape(text), "text in UTF-8",
+             "vx carries text only; pass other bytes in a file or through stdin");
 }
 
 absl::Status AddLabel(absl::string_view text, StringMap* labels) {
