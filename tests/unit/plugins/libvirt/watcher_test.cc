@@ -30,7 +30,7 @@ TEST(WatcherTest, CallsUntilItIsToldToStop) {
 TEST(WatcherTest, ADescriptorMayBeAddedFromACallback) {
   Watcher watcher;
   UniqueFd event = Event();
-  const int fd = event.get();
+  eventfd_write(event.get(), 1);
   absl::Notification inner;
   watcher.Add(std::move(event), [&] {
     UniqueFd second = Event();
@@ -41,7 +41,6 @@ TEST(WatcherTest, ADescriptorMayBeAddedFromACallback) {
     });
     return false;
   });
-  eventfd_write(fd, 1);
   EXPECT_TRUE(inner.WaitForNotificationWithTimeout(absl::Seconds(10)));
 }
 
