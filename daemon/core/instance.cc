@@ -1,7 +1,9 @@
 #include "daemon/core/instance.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -30,6 +32,24 @@ absl::StatusOr<std::string> ReadOrMakeId(const std::string& path) {
   return id;
 }
 
+// By a lock of the process: one of the open file would live on in a child that a
+// killed vxd had forked and that has not come to its exec.
+absl::Status Lock(int fd, const std::string& state_dir) {
+  struct flock lock = {};
+  lock.l_type = F_WRLCK;
+  lock.l_whence = SEEK_SET;
+  if (fcntl(fd, F_SETLK, &lock) == 0) return absl::OkStatus();
+  if (errno != EAGAIN && errno != EACCES) {
+    return ErrnoError(errno, absl::StrCat("lock ", state_dir));
+  }
+  lock.l_pid = 0;
+  fcntl(fd, F_GETLK, &lock);
+  const std::string holder = lock.l_pid > 0 ? absl::StrCat(" (pid ", lock.l_pid, ")") : "";
+  return Error(absl::StatusCode::kFailedPrecondition, "STATE_DIR_IN_USE",
+               absl::StrCat("another vxd", holder, " uses the state directory ", state_dir),
+               "stop it, or give this one another --state-dir and --runtime-dir");
+}
+
 }  // namespace
 
 absl::StatusOr<Instance> OpenInstance(const std::string& state_dir) {
@@ -37,11 +57,7 @@ absl::StatusOr<Instance> OpenInstance(const std::string& state_dir) {
   Instance instance;
   VX_ASSIGN_OR_RETURN(instance.lock,
                       OpenFile(absl::StrCat(state_dir, "/lock"), O_RDWR | O_CREAT, 0600));
-  if (flock(instance.lock.get(), LOCK_EX | LOCK_NB) < 0) {
-    return Error(absl::StatusCode::kFailedPrecondition, "STATE_DIR_IN_USE",
-                 absl::StrCat("another vxd uses the state directory ", state_dir),
-                 "stop it, or give this one another --state-dir and --runtime-dir");
-  }
+  VX_RETURN_IF_ERROR(Lock(instance.lock.get(), state_dir));
   RemoveTemporaries(state_dir);
   VX_ASSIGN_OR_RETURN(instance.id, ReadOrMakeId(absl::StrCat(state_dir, "/instance-id")));
   return instance;

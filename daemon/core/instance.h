@@ -8,8 +8,8 @@
 
 namespace vx::core {
 
-// The state directory, locked for as long as this lives: a second vxd on the same
-// one is refused.
+// The state directory, locked for as long as this lives and its process does: a
+// second process that opens the same one is refused. A process opens it once.
 struct Instance {
   // 8 hex digits, made at first use; part of every host-global name.
   std::string id;
@@ -17,7 +17,7 @@ struct Instance {
 };
 
 // Makes `state_dir` (0700) where it is missing. FAILED_PRECONDITION
-// (STATE_DIR_IN_USE) when another vxd has it.
+// (STATE_DIR_IN_USE), with its pid, when another vxd has it.
 absl::StatusOr<Instance> OpenInstance(const std::string& state_dir);
 
 }  // namespace vx::core

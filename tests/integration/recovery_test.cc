@@ -1,8 +1,6 @@
 // What a new daemon finds: the store and the host are made to agree.
 #include "tests/integration/daemon_fixture.h"
 
-#include "daemon/core/instance.h"
-
 namespace vx::integration {
 namespace {
 
@@ -167,17 +165,6 @@ TEST_F(RecoveryTest, WhatIsRemovedAtItsExitAndWasNotStartedIsRemoved) {
   EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
   WaitReady();
   EXPECT_EQ(GetStatus("once").error_code(), grpc::StatusCode::NOT_FOUND);
-}
-
-TEST_F(RecoveryTest, AStateDirectoryIsUsedByOneDaemon) {
-  const std::string state = dir() + "/state";
-  auto first = core::OpenInstance(state);
-  ASSERT_TRUE(first.ok()) << first.status();
-  auto second = core::OpenInstance(state);
-  EXPECT_EQ(ErrorReason(second.status()), "STATE_DIR_IN_USE");
-  const std::string id = first->id;
-  first->lock.reset();
-  EXPECT_EQ(core::OpenInstance(state)->id, id);
 }
 
 }  // namespace
