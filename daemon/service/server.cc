@@ -1,6 +1,7 @@
 #include "daemon/service/server.h"
 
 #include <fcntl.h>
+#include <grpc/grpc.h>
 #include <grpcpp/ext/proto_server_reflection_plugin.h>
 #include <grpcpp/grpcpp.h>
 #include <grpcpp/health_check_service_interface.h>
@@ -25,6 +26,10 @@ namespace {
 constexpr int kThreads = 8;
 constexpr int kSlowThreads = 32;
 constexpr int kMaxMessageBytes = 4 << 20;
+
+// Never given back: who lets go of gRPC last waits for a thread of its own, which,
+// after large messages, may be asleep for 10 s.
+void HoldLibrary() { grpc_init(); }
 
 }  // namespace
 
@@ -65,6 +70,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Core& core, ServerOp
   // Uploads that an earlier daemon did not finish.
   VX_RETURN_IF_ERROR(RemoveTree(state->context.spool_dir));
   VX_RETURN_IF_ERROR(MakeDirs(state->context.spool_dir, 0700));
+  HoldLibrary();
   grpc::EnableDefaultHealthCheckService(true);
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::ServerBuilder builder;
