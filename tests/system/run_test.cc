@@ -1,7 +1,6 @@
 // `vxctl run`: what a command prints and how it ends, the same for both kinds.
 #include <signal.h>
 
-#include "absl/time/clock.h"
 #include "tests/system/harness/system_test.h"
 
 namespace vx::system_test {
@@ -32,10 +31,10 @@ TEST_P(RunTest, WithRmLeavesNoWorkloadWhenTheClientIsKilledAtAnyMoment) {
     client->Signal(SIGKILL);
     client->Wait();
   }
-  // Longer than vxd waits for a follower that does not come.
-  const absl::Time end = absl::Now() + absl::Seconds(60);
-  while (Vxctl({"ls", "-a", "-q"}).out != "" && absl::Now() < end)
-    absl::SleepFor(absl::Milliseconds(50));
+  // vxd waits a little for a follower to come.
+  for (const Json& workload : vx().VxctlJson({"ls", "-a"})) {
+    vx().WaitForEvent(workload["uid"], "workload-deleted");
+  }
   EXPECT_EQ(Vxctl({"ls", "-a", "-q"}).out, "");
 }
 

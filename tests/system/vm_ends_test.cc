@@ -86,10 +86,7 @@ class StopDiesTest : public OwnDaemonTest, public testing::WithParamInterface<st
   // Begins a stop, and returns once vxd is at it.
   void BeginStop(const std::string& grace) {
     stop_ = vx_.VxctlInBackground({"stop", "-t", grace, "w"});
-    for (int i = 0; i < 600 && vx_.State("w") != "stopping"; ++i) {
-      absl::SleepFor(absl::Milliseconds(20));
-    }
-    ASSERT_EQ(vx_.State("w"), "stopping");
+    ASSERT_TRUE(vx_.WaitForEvent("w", "\"state\":\"stopping\""));
   }
 
   void KillVxd() {

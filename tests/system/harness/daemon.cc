@@ -189,6 +189,11 @@ bool Daemon::WaitForLog(const std::string& name, const std::string& text) const 
   return VxctlInBackground({"logs", "-f", name})->WaitForOutput(text);
 }
 
+bool Daemon::WaitForEvent(const std::string& workload, const std::string& text) const {
+  return VxctlInBackground({"events", "-f", "--since", "1h", "--workload", workload, "-o", "jsonl"})
+      ->WaitForOutput(text);
+}
+
 std::string Daemon::RemoveWorkloads() const {
   std::string problem;
   // One with --rm may go by itself in between.

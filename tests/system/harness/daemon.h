@@ -61,6 +61,9 @@ class Daemon {
   std::string Logs(const std::string& name) const { return Vxctl({"logs", name}).out; }
   // Waits until its log holds `text`; false when it does not come.
   bool WaitForLog(const std::string& name, const std::string& text) const;
+  // Waits for an event of the last hour or to come about the workload whose JSON holds
+  // `text`; false when it does not come, or there is no such workload any more.
+  bool WaitForEvent(const std::string& workload, const std::string& text) const;
 
   // Removes every workload; what it says on failure, or nothing.
   std::string RemoveWorkloads() const;
