@@ -102,6 +102,8 @@ class FakeVxd {
   class Events;
   class System;
 
+  static std::unique_ptr<grpc::Service> MakeWorkloads(FakeVxd* vxd);
+
   grpc::Status Note(const google::protobuf::Message& request);
   v1::Operation Begin(v1::OperationType type, const std::string& target);
   v1::Operation BeginFailed(v1::OperationType type, const std::string& target,
@@ -123,13 +125,16 @@ class FakeVxd {
 
   std::string dir_;
   std::string target_;
-  std::unique_ptr<Workloads> workload_service_;
+  std::unique_ptr<grpc::Service> workload_service_;
   std::unique_ptr<Operations> operation_service_;
   std::unique_ptr<Images> image_service_;
   std::unique_ptr<Events> event_service_;
   std::unique_ptr<System> system_service_;
   std::unique_ptr<grpc::Server> server_;
 };
+
+// As gRPC hands it to a caller.
+grpc::Status ToGrpc(const google::rpc::Status& error);
 
 // An error as vxd sends it.
 google::rpc::Status WireError(absl::StatusCode code, const std::string& reason,
