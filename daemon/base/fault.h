@@ -89,10 +89,12 @@ consteval const FaultPoint& FindFaultPoint(std::string_view name) {
 }  // namespace internal
 
 // In a function that returns an absl::Status or StatusOr.
-#define VX_FAULT_POINT(name) \
+#define VX_FAULT_POINT(name)                                    \
+  static_assert(::vx::internal::FindFaultPoint(name).can_fail); \
   VX_RETURN_IF_ERROR(::vx::AtFaultPoint(::vx::internal::FindFaultPoint(name)))
 // Where nothing can fail any more.
-#define VX_FAULT_POINT_NO_FAIL(name) \
+#define VX_FAULT_POINT_NO_FAIL(name)                             \
+  static_assert(!::vx::internal::FindFaultPoint(name).can_fail); \
   ::vx::AtFaultPoint(::vx::internal::FindFaultPoint(name)).IgnoreError()
 
 }  // namespace vx

@@ -5,10 +5,10 @@
 
 #include <string>
 #include <vector>
-#include "absl/strings/string_view.h"
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "daemon/base/unique_fd.h"
 
 namespace vx {
@@ -26,10 +26,10 @@ enum class Durability { kVolatile, kDurable };
 // also fsyncs the file and its folder.
 absl::Status WriteFileAtomic(const std::string& path, absl::string_view content, mode_t mode,
                              Durability durability = Durability::kVolatile);
+
 // Removes what a WriteFileAtomic that was killed left in `dir`. Nobody else may be
 // writing there.
 void RemoveTemporaries(const std::string& dir);
-
 
 // Makes the folder and its missing parents; what is there already is left as it
 // is, mode and all.

@@ -1,11 +1,10 @@
 #include "daemon/base/pidfd.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <string>
 #include <vector>
@@ -36,6 +35,10 @@ absl::Status SignalPidfd(int pidfd, int signal) {
 
 bool WaitPidfd(int pidfd, absl::Duration timeout) {
   return WaitReadable(pidfd, absl::Now() + timeout).ok();
+}
+
+bool ReapPidfd(int pidfd) {
+  return waitid(P_PIDFD, static_cast<id_t>(pidfd), nullptr, WEXITED | WNOHANG) == 0;
 }
 
 uint64_t ProcessStartTicks(pid_t pid) {

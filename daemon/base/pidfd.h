@@ -21,6 +21,9 @@ absl::Status SignalPidfd(int pidfd, int signal);
 // Waits until the process has ended; false when `timeout` is over first.
 bool WaitPidfd(int pidfd, absl::Duration timeout);
 
+// Reaps the process if it has ended; false when it is not a child of ours.
+bool ReapPidfd(int pidfd);
+
 // Start time of a process in clock ticks since boot (proc(5), stat field 22); 0
 // when there is none. With the pid it identifies a process for good.
 uint64_t ProcessStartTicks(pid_t pid);

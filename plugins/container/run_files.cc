@@ -1,7 +1,5 @@
 #include "plugins/container/run_files.h"
 
-#include <sys/wait.h>
-
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/numbers.h"
@@ -71,7 +69,7 @@ void ReapInit(const std::string& dir) {
   // Not a later process of the same number.
   if (!pidfd.ok() || ProcessStartTicks(pid) != state.value("startTicks", uint64_t{0})) return;
   WaitPidfd(pidfd->get(), kInitEnd);
-  waitid(P_PIDFD, static_cast<id_t>(pidfd->get()), nullptr, WEXITED | WNOHANG);
+  ReapPidfd(pidfd->get());
 }
 
 absl::Status WriteShimDied(const std::string& dir) {

@@ -2,7 +2,6 @@
 
 #include <signal.h>
 #include <sys/inotify.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <memory>
@@ -24,11 +23,6 @@ constexpr char kProbePidFile[] = "/qmp.pid";
 constexpr char kPidFileSuffix[] = ".pid";
 // QEMU keeps its pid file open: it is written, not closed.
 constexpr uint32_t kWritten = IN_CREATE | IN_MODIFY | IN_ONLYDIR;
-
-// False when it is not a child of ours.
-bool ReapChild(int pidfd) {
-  return waitid(P_PIDFD, static_cast<id_t>(pidfd), nullptr, WEXITED | WNOHANG) == 0;
-}
 
 }  // namespace
 
@@ -100,7 +94,7 @@ void QemuReaper::ReapWhenDead(const std::string& pid_file) {
 
 void QemuReaper::Reap(pid_t pid, int pidfd) {
   awaited_.erase(pid);
-  if (!ReapChild(pidfd)) ReapOnceOurs(pid);
+  if (!ReapPidfd(pidfd)) ReapOnceOurs(pid);
 }
 
 // One that dies at once may do so before the process in between, which libvirt
@@ -111,10 +105,10 @@ void QemuReaper::ReapOnceOurs(pid_t pid) {
   if (!pidfd.ok() || !parent.ok()) return;
   auto parent_pidfd = OpenPidfd(*parent);
   // Another thread of ours may have reaped it meanwhile, or it may be ours by now.
-  if (ReapChild(pidfd->get()) || !parent_pidfd.ok() || *parent == getpid()) return;
+  if (ReapPidfd(pidfd->get()) || !parent_pidfd.ok() || *parent == getpid()) return;
   auto orphan = std::make_shared<UniqueFd>(*std::move(pidfd));
   watcher_->Add(*std::move(parent_pidfd), [orphan] {
-    ReapChild(orphan->get());
+    ReapPidfd(orphan->get());
     return false;
   });
 }

@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -212,7 +211,7 @@ absl::Status Client::MachineGone() const {
 
 bool Client::WaitEnd(absl::Duration timeout, Cancellation* cancellation) const {
   if (!WaitReadable(pidfd_.get(), absl::Now() + timeout, cancellation).ok()) return false;
-  waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), nullptr, WEXITED | WNOHANG);
+  ReapPidfd(pidfd_.get());
   return true;
 }
 
