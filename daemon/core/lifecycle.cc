@@ -229,7 +229,7 @@ absl::Status Workloads::EndRun(OperationRun& run, driver::Driver& driver, v1::Wo
     VX_FAULT_POINT("stop.ended");
     VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
     VX_RETURN_IF_ERROR(CloseRun(driver, workload, seen, /*by_user=*/true));
-    VX_FAULT_POINT("stop.closed");
+    VX_FAULT_POINT_NO_FAIL("stop.closed");
     return absl::OkStatus();
   };
   {
@@ -272,9 +272,9 @@ absl::Status Workloads::DoRestart(OperationRun& run, const std::string& uid,
 absl::Status Workloads::DoKill(OperationRun& run, const std::string& uid, int signal) {
   v1::Workload workload;
   VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kLookAfter, workload));
-  // A start that this superseded has ended it.
-  if (signal == SIGKILL && !IsActive(workload)) return absl::OkStatus();
   if (!IsActive(workload)) {
+    // A start that this superseded has ended it.
+    if (signal == SIGKILL) return absl::OkStatus();
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
                  absl::StrCat("\"", workload.name(), "\" is not running"));
   }

@@ -21,16 +21,24 @@ v1::Exit LostExit() {
 }  // namespace
 
 void Workloads::OnObservation(const driver::Observation& observation) {
-  operations_.Enqueue(observation.uid, [this, uid = observation.uid] {
+  EnqueueWork(observation.uid, [this](driver::Driver& driver, const v1::Workload& workload) {
+    return IsActive(workload) ? Absorb(driver, workload) : absl::OkStatus();
+  });
+}
+
+void Workloads::EnqueueWork(
+    const std::string& uid,
+    std::function<absl::Status(driver::Driver&, const v1::Workload&)> work) {
+  operations_.Enqueue(uid, [this, uid, work = std::move(work)] {
     absl::StatusOr<v1::Workload> workload = Load(uid);
     // It may have been removed while this waited for its turn.
     if (!workload.ok()) return;
     absl::StatusOr<driver::Driver*> driver = drivers_.Await(workload->kind(), Use::kLookAfter);
     // Reconcile may have dealt with it while this waited for the driver.
     workload = Load(uid);
-    if (!driver.ok() || !workload.ok() || !IsActive(*workload)) return;
-    absl::Status absorbed = Absorb(**driver, *workload);
-    if (!absorbed.ok()) spdlog::error("workload={}: {}", workload->name(), absorbed.ToString());
+    if (!driver.ok() || !workload.ok()) return;
+    absl::Status done = work(**driver, *workload);
+    if (!done.ok()) spdlog::error("workload={}: {}", workload->name(), done.ToString());
   });
 }
 

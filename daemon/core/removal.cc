@@ -1,6 +1,4 @@
 // Workloads that are removed at their exit, and those who want to see it.
-#include <spdlog/spdlog.h>
-
 #include "daemon/core/workloads.h"
 
 namespace vx::core {
@@ -18,6 +16,10 @@ void Workloads::AwaitFollower(const std::string& uid) {
 
 void Workloads::AwaitReturn(const std::string& uid) {
   AwaitFollower(uid);
+  GiveUpLater(uid);
+}
+
+void Workloads::GiveUpLater(const std::string& uid) {
   later_.RunAfter(kFollowerComes, [this, uid] { NoteFollower(uid); });
 }
 
@@ -43,19 +45,13 @@ bool Workloads::KeepForFollower(const std::string& uid) {
 
 absl::Status Workloads::RemoveEnded(driver::Driver& driver, const v1::Workload& workload) {
   if (!KeepForFollower(workload.uid())) return Remove(driver, workload);
-  later_.RunAfter(kFollowerComes, [this, uid = workload.uid()] { NoteFollower(uid); });
+  GiveUpLater(workload.uid());
   return absl::OkStatus();
 }
 
 void Workloads::EnqueueRemoval(const std::string& uid) {
-  operations_.Enqueue(uid, [this, uid] {
-    absl::StatusOr<v1::Workload> workload = Load(uid);
-    if (!workload.ok()) return;
-    absl::StatusOr<driver::Driver*> driver = drivers_.Await(workload->kind(), Use::kLookAfter);
-    workload = Load(uid);
-    if (!workload.ok() || IsActive(*workload)) return;
-    absl::Status removed = driver.ok() ? Remove(**driver, *workload) : driver.status();
-    if (!removed.ok()) spdlog::error("workload={}: {}", workload->name(), removed.ToString());
+  EnqueueWork(uid, [this](driver::Driver& driver, const v1::Workload& workload) {
+    return IsActive(workload) ? absl::OkStatus() : Remove(driver, workload);
   });
 }
 

@@ -114,6 +114,10 @@ class Workloads {
   absl::Status Remove(driver::Driver& driver, v1::Workload workload);
 
   // --- observe.cc ---
+  // Does unrecorded work in the workload's turn, once its driver is there, on the
+  // workload as it then is; nothing if it is gone. Errors are logged.
+  void EnqueueWork(const std::string& uid,
+                   std::function<absl::Status(driver::Driver&, const v1::Workload&)> work);
   // Brings the workload's record in line with what the driver sees.
   absl::Status Absorb(driver::Driver& driver, v1::Workload workload);
   // Puts how the run ended into the status, and that on record, before it removes the
@@ -130,6 +134,8 @@ class Workloads {
   void AwaitFollower(const std::string& uid);
   // The same, for who followed it before a restart of the daemon; not for ever.
   void AwaitReturn(const std::string& uid);
+  // A follower that has not come in time is not awaited any more.
+  void GiveUpLater(const std::string& uid);
   // Whether a follower is awaited; if so, it is noted that the workload is over.
   bool KeepForFollower(const std::string& uid);
   // In its turn, unless a user has started it again or removed it.
