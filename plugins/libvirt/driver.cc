@@ -3,12 +3,10 @@
 #include <signal.h>
 
 #include <cmath>
-#include <functional>
 #include <set>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
@@ -56,26 +54,6 @@ driver::Observation Prepared(const std::string& uid) {
   observation.uid = uid;
   observation.presence = driver::Presence::kPrepared;
   return observation;
-}
-
-void RemoveWhere(const std::string& dir, const std::function<bool(const std::string&)>& meant) {
-  auto files = ListDir(dir);
-  for (const std::string& file : files.ok() ? *files : std::vector<std::string>()) {
-    if (meant(file)) RemoveTree(dir + "/" + file).IgnoreError();
-  }
-}
-
-// What libvirt did not come to remove, as when it is not there any more: files
-// "DOMAIN.…", and folders "domain-N-DOMAIN", where it shortens the name.
-void RemoveStrays(const std::string& embed_root, const std::string& domain) {
-  constexpr size_t kShort = 20;
-  const std::string begin = domain + ".", end = "-" + domain.substr(0, kShort);
-  RemoveWhere(embed_root + "/run/qemu",
-              [&](const std::string& file) { return absl::StartsWith(file, begin); });
-  const std::string library = EmbedLibraryDir(embed_root);
-  for (const std::string& dir : {library, library + "/channel/target"}) {
-    RemoveWhere(dir, [&](const std::string& file) { return absl::EndsWith(file, end); });
-  }
 }
 
 }  // namespace
@@ -278,8 +256,7 @@ absl::Status LibvirtDriver::Delete(const std::string& uid) {
   VX_FAULT_POINT("stop.vm.ended");
   cpu_quota_.Remove(uid);
   VX_RETURN_IF_ERROR(RemoveTree(paths_.run(uid)));
-  VX_RETURN_IF_ERROR(RemoveTree(EmbedLogFile(paths_.embed_root(), machine->name())));
-  if (IsEmbedded(host_.uri())) RemoveStrays(paths_.embed_root(), machine->name());
+  VX_RETURN_IF_ERROR(RemoveDomainFiles(paths_.embed_root(), machine->name()));
   absl::MutexLock lock(&mutex_);
   machines_.erase(uid);
   return absl::OkStatus();

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <functional>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -39,6 +41,15 @@ absl::Status LinkCache(const std::string& root, const std::string& cache_dir) {
   VX_RETURN_IF_ERROR(MakeDirs(cache_dir, 0700));
   if (symlink(cache_dir.c_str(), link.c_str()) == 0 || errno == EEXIST) return absl::OkStatus();
   return ErrnoError(errno, absl::StrCat("link ", link));
+}
+
+absl::Status RemoveWhere(const std::string& dir,
+                         const std::function<bool(const std::string&)>& meant) {
+  auto names = ListDir(dir);
+  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
+    if (meant(name)) VX_RETURN_IF_ERROR(RemoveTree(absl::StrCat(dir, "/", name)));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -76,8 +87,17 @@ std::string EmbedLibraryDir(const std::string& embed_root) {
   return absl::StrCat(embed_root, "/lib/qemu");
 }
 
-std::string EmbedLogFile(const std::string& embed_root, const std::string& domain) {
-  return absl::StrCat(embed_root, "/log/qemu/", domain, ".log");
+absl::Status RemoveDomainFiles(const std::string& embed_root, const std::string& domain) {
+  // libvirt shortens the name in a folder's.
+  constexpr size_t kShort = 20;
+  const std::string begin = domain + ".", end = "-" + domain.substr(0, kShort);
+  auto begins = [&](const std::string& name) { return absl::StartsWith(name, begin); };
+  auto ends = [&](const std::string& name) { return absl::EndsWith(name, end); };
+  const std::string library = EmbedLibraryDir(embed_root);
+  VX_RETURN_IF_ERROR(RemoveWhere(embed_root + "/run/qemu", begins));
+  VX_RETURN_IF_ERROR(RemoveWhere(embed_root + "/log/qemu", begins));
+  VX_RETURN_IF_ERROR(RemoveWhere(library, ends));
+  return RemoveWhere(library + "/channel/target", ends);
 }
 
 }  // namespace vx::libvirt

@@ -3,7 +3,8 @@
 //   RUNTIME/embed/etc/qemu.conf   ours
 //   RUNTIME/embed/cache           a link to where what it found out about QEMU is kept
 //   RUNTIME/embed/run/qemu        pid files
-//   RUNTIME/embed/lib/qemu        monitor sockets
+//   RUNTIME/embed/lib/qemu        monitor sockets, in folders "domain-N-DOMAIN"
+//   RUNTIME/embed/log/qemu        what QEMU says, a file a domain
 #pragma once
 
 #include <string>
@@ -26,7 +27,8 @@ std::string PidFolder(const std::string& uri, const std::string& embed_root);
 
 std::string EmbedLibraryDir(const std::string& embed_root);
 
-// Where libvirt keeps QEMU's own words, one file a domain, for good.
-std::string EmbedLogFile(const std::string& embed_root, const std::string& domain);
+// Removes what libvirt keeps of a domain for good, QEMU's own words, and what it did
+// not come to remove, as when it is not there any more.
+absl::Status RemoveDomainFiles(const std::string& embed_root, const std::string& domain);
 
 }  // namespace vx::libvirt
