@@ -83,7 +83,7 @@ class Forwarder {
  private:
   void OnSignal(int signal) {
     if (std::exchange(seen_, true)) Leave(signal);
-    if (Cancelled()) return;
+    if (CancelMaking()) return;
     v1::KillWorkloadRequest request;
     request.set_name(workload_.uid());
     request.set_signal(SignalName(signal));
@@ -97,8 +97,8 @@ class Forwarder {
     }
   }
 
-  // Whether the workload was still being made or started.
-  bool Cancelled() {
+  // False when the workload is made and started already.
+  bool CancelMaking() {
     v1::CancelOperationRequest request;
     request.set_id(operation_);
     return connection_->CancelOperation(request).ok();

@@ -13,7 +13,6 @@
 namespace vx::cli {
 namespace {
 
-constexpr absl::Duration kRestartLimit = absl::Seconds(15);
 // Of attaching again without a message in between.
 constexpr int kMostAttempts = 50;
 
@@ -73,7 +72,7 @@ absl::StatusOr<v1::Exit> RunOutput::CopyStream(const std::function<void()>& begi
 }
 
 absl::Status RunOutput::Reattach() {
-  VX_RETURN_IF_ERROR(connection_->Reconnect(kRestartLimit));
+  VX_RETURN_IF_ERROR(connection_->Reconnect(client::kRestartLimit));
   std::copy(std::begin(written_), std::end(written_), std::begin(skip_));
   Open();
   return absl::OkStatus();

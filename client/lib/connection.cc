@@ -23,7 +23,6 @@ namespace vx::client {
 namespace {
 
 constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
-constexpr absl::Duration kRetryLimit = absl::Seconds(15);
 // A page of a thousand workloads with all the labels they may have.
 constexpr int kLargestMessage = 64 << 20;
 constexpr size_t kImportPiece = size_t{1} << 20;
@@ -117,7 +116,7 @@ class Connection::Caller {
                                                                   const Request&, Response*),
                                   Request* request) {
     if (request->request_id().empty()) request->set_request_id(RandomHex(32));
-    const absl::Time end = absl::Now() + kRetryLimit;
+    const absl::Time end = absl::Now() + kRestartLimit;
     absl::StatusOr<Response> response = Once(service, method, *request);
     // A vxd that is being killed takes a connection, and loses it.
     while (!response.ok() && IsLost(response.status()) && absl::Now() < end) {

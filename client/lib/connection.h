@@ -28,6 +28,9 @@
 
 namespace vx::client {
 
+// How long a restart of the daemon is waited for.
+inline constexpr absl::Duration kRestartLimit = absl::Seconds(15);
+
 inline constexpr absl::Duration kCallLimit = absl::Seconds(60);
 
 class Connection {

@@ -13,8 +13,6 @@
 namespace vx::client {
 namespace {
 
-constexpr absl::Duration kRestartLimit = absl::Seconds(15);
-
 v1::WaitOperationRequest WaitRequest(const v1::Operation& operation, const Follow& follow) {
   v1::WaitOperationRequest request;
   request.set_id(operation.id());
