@@ -40,7 +40,8 @@ absl::Status EventStream::Open() {
     last_read_ = newest;
     return TakeSnapshot(view);
   }
-  if (last_read_ < newest && last_read_ + 1 < oldest) {
+  const bool kept = oldest > 0 && last_read_ + 1 >= oldest;
+  if (last_read_ < newest && !kept) {
     return Error(absl::StatusCode::kOutOfRange, "REVISION_TOO_OLD",
                  absl::StrCat("events after revision ", last_read_, " are not kept any more"),
                  "watch from revision 0 for a snapshot");

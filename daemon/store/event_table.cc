@@ -33,10 +33,9 @@ absl::StatusOr<std::vector<v1::Event>> View::EventsAfter(int64_t revision, int l
 
 absl::StatusOr<std::pair<int64_t, int64_t>> View::EventRange() const {
   // The counter of AUTOINCREMENT outlives the rows.
-  VX_ASSIGN_OR_RETURN(
-      Statement s,
-      db().Prepare("SELECT (SELECT min(revision) FROM events),"
-                   " (SELECT seq FROM sqlite_sequence WHERE name = 'events')"));
+  VX_ASSIGN_OR_RETURN(Statement s,
+                      db().Prepare("SELECT (SELECT min(revision) FROM events),"
+                                   " (SELECT seq FROM sqlite_sequence WHERE name = 'events')"));
   VX_ASSIGN_OR_RETURN(bool row, s.Step());
   if (!row) return std::pair<int64_t, int64_t>(0, 0);
   return std::pair<int64_t, int64_t>(s.Int(0), s.Int(1));

@@ -2,6 +2,7 @@
 // `user_version`: the count of migrations applied.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -18,8 +19,13 @@ struct Migration {
 // All of them, in order.
 const std::vector<Migration>& Migrations();
 
-// Applies what is missing, each in a transaction of its own. FAILED_PRECONDITION
-// (DATABASE_TOO_NEW) for a database of a later build, which is left as it is.
-absl::Status Migrate(Database& database, const std::string& path);
+// FAILED_PRECONDITION (DATABASE_TOO_NEW) for a schema of a later build.
+absl::Status CheckSchema(int64_t schema, const std::string& path);
+
+// Applies what is missing of `migrations`, each in a transaction of its own. What there
+// is is kept as a backup before the first (backup.h: "schema-N"). Errors as of
+// CheckSchema, at which it is left as it is.
+absl::Status Migrate(Database& database, const std::string& path,
+                     const std::vector<Migration>& migrations = Migrations());
 
 }  // namespace vx::store

@@ -1,4 +1,5 @@
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/store/store.h"
@@ -25,8 +26,8 @@ absl::StatusOr<v1::Operation> Parse(const std::string& bytes) {
 }  // namespace
 
 absl::StatusOr<v1::Operation> View::FindOperation(const std::string& id) const {
-  const bool usable = id.size() >= kShortestPrefix &&
-                      id.find_first_not_of("0123456789abcdef") == std::string::npos;
+  const bool usable =
+      id.size() >= kShortestPrefix && id.find_first_not_of("0123456789abcdef") == std::string::npos;
   if (!usable) return NotFound(id);
   VX_ASSIGN_OR_RETURN(
       Statement s,
@@ -63,8 +64,9 @@ absl::StatusOr<Page<v1::Operation>> View::ListOperations(int64_t before, int lim
 }
 
 absl::StatusOr<std::vector<v1::Operation>> View::OpenOperations() const {
-  VX_ASSIGN_OR_RETURN(Statement s,
-                      db().Prepare("SELECT body FROM operations WHERE state IN (?1, ?2) ORDER BY seq"));
+  VX_ASSIGN_OR_RETURN(
+      Statement s,
+      db().Prepare("SELECT body FROM operations WHERE state IN (?1, ?2) ORDER BY seq"));
   s.Bind(1, int64_t{v1::OPERATION_STATE_PENDING}).Bind(2, int64_t{v1::OPERATION_STATE_RUNNING});
   std::vector<v1::Operation> operations;
   while (true) {
@@ -75,7 +77,8 @@ absl::StatusOr<std::vector<v1::Operation>> View::OpenOperations() const {
   }
 }
 
-absl::StatusOr<std::optional<RequestRecord>> View::FindRequest(const std::string& request_id) const {
+absl::StatusOr<std::optional<RequestRecord>> View::FindRequest(
+    const std::string& request_id) const {
   VX_ASSIGN_OR_RETURN(
       Statement s,
       db().Prepare("SELECT fingerprint, operation_id FROM requests WHERE request_id = ?1"));
@@ -87,22 +90,31 @@ absl::StatusOr<std::optional<RequestRecord>> View::FindRequest(const std::string
 absl::Status Transaction::PutOperation(const v1::Operation& operation) {
   VX_ASSIGN_OR_RETURN(
       Statement s,
-      db().Prepare("INSERT INTO operations (id, workload_uid, state, body) VALUES (?1, ?2, ?3, ?4) "
-                   "ON CONFLICT (id) DO UPDATE SET state = excluded.state, body = excluded.body "
+      db().Prepare("INSERT INTO operations (id, workload_uid, state, body, ended) "
+                   "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET "
+                   "state = excluded.state, body = excluded.body, ended = excluded.ended "
                    "RETURNING seq"));
   s.Bind(1, operation.id())
       .Bind(2, operation.workload_uid())
       .Bind(3, int64_t{operation.state()})
-      .BindBlob(4, operation.SerializeAsString());
+      .BindBlob(4, operation.SerializeAsString())
+      .Bind(5, operation.end_time().seconds());
   VX_ASSIGN_OR_RETURN(bool row, s.Step());
   const int64_t seq = row ? s.Int(0) : 0;
   VX_RETURN_IF_ERROR(s.Run());
-  if (seq % kPruneEvery != 0) return absl::OkStatus();
-  VX_ASSIGN_OR_RETURN(Statement prune,
-                      db().Prepare("DELETE FROM operations WHERE seq <= ?1 AND state NOT IN (?2, ?3)"));
-  return prune.Bind(1, seq - kOperationsKept)
-      .Bind(2, int64_t{v1::OPERATION_STATE_PENDING})
-      .Bind(3, int64_t{v1::OPERATION_STATE_RUNNING})
+  return seq % kPruneEvery == 0 ? PruneOperations() : absl::OkStatus();
+}
+
+absl::Status Transaction::PruneOperations() {
+  VX_ASSIGN_OR_RETURN(
+      Statement prune,
+      db().Prepare(
+          "DELETE FROM operations WHERE state NOT IN (?1, ?2) AND "
+          "(seq <= (SELECT max(seq) FROM operations) - ?3 OR (ended > 0 AND ended < ?4))"));
+  return prune.Bind(1, int64_t{v1::OPERATION_STATE_PENDING})
+      .Bind(2, int64_t{v1::OPERATION_STATE_RUNNING})
+      .Bind(3, kOperationsKept)
+      .Bind(4, absl::ToUnixSeconds(absl::Now() - kOperationsKeptFor))
       .Run();
 }
 

@@ -2,24 +2,42 @@
 
 #include <sqlite3.h>
 
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
+#include "daemon/base/status_macros.h"
 
 namespace vx::store {
 namespace {
 
+constexpr int kPagesAtOnce = 256;
+
+absl::Status Damaged(absl::string_view what) {
+  return Error(absl::StatusCode::kDataLoss, "DATABASE_CORRUPT",
+               absl::StrCat("the inventory is damaged: ", what));
+}
+
+// Not every write that finds no room is told as SQLITE_FULL.
+bool NoRoom(sqlite3* db, int code) {
+  if (code == SQLITE_FULL) return true;
+  const int error = code == SQLITE_IOERR && db != nullptr ? sqlite3_system_errno(db) : 0;
+  return error == ENOSPC || error == EDQUOT;
+}
+
 absl::Status SqliteError(sqlite3* db, int code) {
   const char* message = db == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db);
+  if (NoRoom(db, code & 0xff)) {
+    return Error(absl::StatusCode::kResourceExhausted, "DISK_FULL",
+                 "the disk that holds the inventory is full, so nothing can be changed; what runs "
+                 "goes on",
+                 "make room on the disk of the state directory, and repeat the command");
+  }
   switch (code & 0xff) {
-    case SQLITE_FULL:
-      return Error(absl::StatusCode::kResourceExhausted, "DISK_FULL",
-                   "the disk that holds the inventory is full", "make room in the state directory");
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
-      return Error(absl::StatusCode::kDataLoss, "DATABASE_CORRUPT",
-                   absl::StrCat("the inventory is damaged: ", message));
+      return Damaged(message);
     case SQLITE_CONSTRAINT:
       return absl::AlreadyExistsError(message);
     default:
@@ -72,8 +90,16 @@ std::string Statement::Bytes(int column) const {
 }
 
 absl::StatusOr<Database> Database::Open(const std::string& path) {
+  return OpenWith(path, SQLITE_OPEN_CREATE);
+}
+
+absl::StatusOr<Database> Database::OpenExisting(const std::string& path) {
+  return OpenWith(path, 0);
+}
+
+absl::StatusOr<Database> Database::OpenWith(const std::string& path, int more_flags) {
   sqlite3* handle = nullptr;
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | more_flags;
   const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
   Database database(handle);
   if (code != SQLITE_OK) return Annotate(SqliteError(handle, code), path);
@@ -110,5 +136,29 @@ absl::Status Database::Execute(const std::string& sql) {
 }
 
 int64_t Database::LastInsertRowid() const { return sqlite3_last_insert_rowid(db_); }
+
+void Database::CheckpointOnClose(bool wanted) {
+  sqlite3_db_config(db_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, wanted ? 0 : 1, nullptr);
+}
+
+absl::Status Database::CheckIntegrity() {
+  VX_ASSIGN_OR_RETURN(Statement check, Prepare("PRAGMA integrity_check(1)"));
+  VX_ASSIGN_OR_RETURN(bool row, check.Step());
+  const std::string finding = row ? check.Bytes(0) : "it can't be read";
+  return finding == "ok" ? absl::OkStatus() : Damaged(finding);
+}
+
+Copier::Copier(Database& from, Database& to)
+    : to_(to.db_), backup_(sqlite3_backup_init(to.db_, "main", from.db_, "main")) {}
+
+Copier::~Copier() { sqlite3_backup_finish(backup_); }
+
+absl::StatusOr<bool> Copier::Step() {
+  if (backup_ == nullptr) return SqliteError(to_, sqlite3_errcode(to_));
+  const int code = sqlite3_backup_step(backup_, kPagesAtOnce);
+  if (code == SQLITE_DONE) return true;
+  if (code == SQLITE_OK) return false;
+  return SqliteError(to_, code);
+}
 
 }  // namespace vx::store

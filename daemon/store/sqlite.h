@@ -11,6 +11,7 @@
 
 struct sqlite3;
 struct sqlite3_stmt;
+struct sqlite3_backup;
 
 namespace vx::store {
 
@@ -44,8 +45,10 @@ class Statement {
 // One connection. Not thread-safe: its owner locks.
 class Database {
  public:
-  // Opens or makes the file.
+  // Opens the file, or makes it.
   static absl::StatusOr<Database> Open(const std::string& path);
+  // Opens a file that is there.
+  static absl::StatusOr<Database> OpenExisting(const std::string& path);
   Database(Database&& other) noexcept;
   ~Database();
 
@@ -54,12 +57,37 @@ class Database {
   // Any number of statements without parameters.
   absl::Status Execute(const std::string& sql);
   int64_t LastInsertRowid() const;
+  // Whether the journal is taken into the file when this closes it, which is so at
+  // first: without it nothing that only reads changes the file.
+  void CheckpointOnClose(bool wanted);
+  // Reads all of it. DATA_LOSS (DATABASE_CORRUPT) with the first thing that is wrong.
+  absl::Status CheckIntegrity();
 
  private:
+  friend class Copier;
   explicit Database(sqlite3* db) : db_(db) {}
+  static absl::StatusOr<Database> OpenWith(const std::string& path, int more_flags);
 
   sqlite3* db_;
   std::unordered_map<std::string, sqlite3_stmt*> statements_;
+};
+
+// Copies a database into another, a few pages at a time, by SQLite's online backup:
+// the source may be written to in between, through the same connection. Both outlive
+// it.
+class Copier {
+ public:
+  Copier(Database& from, Database& to);
+  Copier(const Copier&) = delete;
+  Copier& operator=(const Copier&) = delete;
+  ~Copier();
+
+  // True when all is copied.
+  absl::StatusOr<bool> Step();
+
+ private:
+  sqlite3* to_;
+  sqlite3_backup* backup_;
 };
 
 }  // namespace vx::store

@@ -2,20 +2,60 @@
 
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
+#include "daemon/store/backup.h"
 #include "daemon/store/migrations.h"
 
 namespace vx::store {
+namespace {
+
+absl::Status Damaged(const absl::Status& why, const std::string& path) {
+  const std::string newest = NewestBackup(path);
+  return Error(absl::StatusCode::kDataLoss, "DATABASE_CORRUPT",
+               absl::StrCat(path, ": ", std::string(why.message()), "; it is left as it is"),
+               newest.empty()
+                   ? absl::StrCat("restore a backup: vxd --restore FILE; without one, save what "
+                                  "can be read: sqlite3 ",
+                                  path,
+                                  " .recover | sqlite3 saved.db, "
+                                  "then vxd --restore saved.db")
+                   : absl::StrCat("restore a backup: vxd --restore FILE; the newest in the state "
+                                  "directory is ",
+                                  newest));
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
-  VX_ASSIGN_OR_RETURN(Database database, Database::Open(path));
-  // The version is looked at before anything that would write to the file.
-  VX_RETURN_IF_ERROR(Migrate(database, path));
-  VX_RETURN_IF_ERROR(database.Execute(
-      "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
-      "PRAGMA cache_size = -2048"));
-  return std::unique_ptr<Store>(new Store(std::move(database)));
+  auto open = [&]() -> absl::StatusOr<Database> {
+    VX_ASSIGN_OR_RETURN(Database database, Database::Open(path));
+    // What is refused is left as it is.
+    database.CheckpointOnClose(false);
+    VX_RETURN_IF_ERROR(database.CheckIntegrity());
+    VX_RETURN_IF_ERROR(Migrate(database, path));
+    database.CheckpointOnClose(true);
+    VX_RETURN_IF_ERROR(database.Execute(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
+        "PRAGMA cache_size = -2048"));
+    return database;
+  };
+  absl::StatusOr<Database> database = open();
+  if (absl::IsDataLoss(database.status())) return Damaged(database.status(), path);
+  VX_RETURN_IF_ERROR(database.status());
+  auto store = std::unique_ptr<Store>(new Store(*std::move(database)));
+  VX_RETURN_IF_ERROR(store->Tidy());
+  return store;
 }
+
+absl::Status Store::Tidy() {
+  VX_ASSIGN_OR_RETURN(Transaction tx, Begin(Durability::kObservation));
+  VX_RETURN_IF_ERROR(tx.PruneOperations());
+  return tx.Commit();
+}
+
+absl::Status Store::Backup(const std::string& file) { return WriteBackup(database_, file, mutex_); }
 
 absl::StatusOr<Transaction> Store::Begin(Durability durability) {
   Transaction transaction(*this);
@@ -57,9 +97,9 @@ absl::StatusOr<std::string> View::GetMeta(const std::string& key) const {
 }
 
 absl::Status Transaction::SetMeta(const std::string& key, const std::string& value) {
-  VX_ASSIGN_OR_RETURN(
-      Statement s, db().Prepare("INSERT INTO meta VALUES (?1, ?2) "
-                                "ON CONFLICT (key) DO UPDATE SET value = excluded.value"));
+  VX_ASSIGN_OR_RETURN(Statement s,
+                      db().Prepare("INSERT INTO meta VALUES (?1, ?2) "
+                                   "ON CONFLICT (key) DO UPDATE SET value = excluded.value"));
   return s.Bind(1, key).Bind(2, value).Run();
 }
 

@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "daemon/store/sqlite.h"
 #include "vx/v1/event_service.pb.h"
 #include "vx/v1/operation.pb.h"
@@ -93,7 +94,10 @@ class Transaction : public View {
   // Inserts or replaces by uid. ALREADY_EXISTS when another has the name.
   absl::Status PutWorkload(const v1::Workload& workload);
   absl::Status DeleteWorkload(const std::string& uid);
+  // Removes old ones now and then.
   absl::Status PutOperation(const v1::Operation& operation);
+  // Removes ended ones that are too many or too old, and their idempotency keys.
+  absl::Status PruneOperations();
   absl::Status PutRequest(const std::string& request_id, const RequestRecord& record);
   // Gives the event its revision.
   absl::Status AppendEvent(v1::Event event);
@@ -111,8 +115,14 @@ class Transaction : public View {
 
 class Store {
  public:
-  // Opens or makes `path` and migrates it. Errors as of Migrate.
+  // Opens or makes `path`, reads all of it, and migrates it. DATA_LOSS
+  // (DATABASE_CORRUPT) for one that is damaged, which is left as it is; errors as of
+  // Migrate.
   static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path);
+
+  // Copies the inventory to `file` (backup.h), as it is at one moment. Others may read
+  // and write meanwhile.
+  absl::Status Backup(const std::string& file);
 
   View Read() { return View(*this); }
   absl::StatusOr<Transaction> Begin(Durability durability);
@@ -128,6 +138,7 @@ class Store {
   friend class View;
   friend class Transaction;
   explicit Store(Database database) : database_(std::move(database)) {}
+  absl::Status Tidy();
 
   std::mutex mutex_;
   Database database_;  // guarded by mutex_
@@ -135,8 +146,9 @@ class Store {
   std::function<void(const std::vector<v1::Event>&)> listener_;
 };
 
-// How many events and ended operations are kept.
+// How many events and ended operations are kept, and these for how long.
 inline constexpr int64_t kEventsKept = 20000;
 inline constexpr int64_t kOperationsKept = 1000;
+inline constexpr absl::Duration kOperationsKeptFor = absl::Hours(24 * 30);
 
 }  // namespace vx::store

@@ -11,7 +11,8 @@ constexpr size_t kShortestPrefix = 4;
 
 absl::Status NotFound(const std::string& name) {
   return Error(absl::StatusCode::kNotFound, "WORKLOAD_NOT_FOUND",
-               absl::StrCat("there is no workload \"", name, "\""), "vxctl ls -a shows what there is");
+               absl::StrCat("there is no workload \"", name, "\""),
+               "vxctl ls -a shows what there is");
 }
 
 absl::StatusOr<v1::Workload> Parse(const std::string& bytes) {

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/store/migrations.h"
@@ -104,8 +105,8 @@ TEST_F(StoreTest, APrefixThatFitsTwoIsAmbiguous) {
 TEST_F(StoreTest, PagesGoOnWhereTheLastOneEnded) {
   for (int i = 0; i < 5; ++i) {
     ASSERT_TRUE(Apply([i](Transaction& tx) {
-                  return tx.PutWorkload(Workload("w" + std::to_string(i), std::string(31, '0') +
-                                                                              std::to_string(i)));
+                  return tx.PutWorkload(
+                      Workload("w" + std::to_string(i), std::string(31, '0') + std::to_string(i)));
                 }).ok());
   }
   auto first = store_->Read().ListWorkloads(0, 2, All);
@@ -158,7 +159,9 @@ TEST_F(StoreTest, OldEventsArePrunedAndRevisionsAreNeverGivenOutTwice) {
     ASSERT_TRUE(tx->AppendEvent(EventOf(Workload("a", kUidA))).ok());
   }
   ASSERT_TRUE(tx->Commit().ok());
-  { auto ended = std::move(tx); }
+  {
+    auto ended = std::move(tx);
+  }
   auto range = store_->Read().EventRange();
   ASSERT_TRUE(range.ok());
   EXPECT_GT(range->first, 1);
@@ -186,6 +189,25 @@ TEST_F(StoreTest, OldOperationsArePrunedWithTheirRequestsButNotOpenOnes) {
   EXPECT_TRUE((*view.FindRequest("r0")).has_value());
   EXPECT_FALSE((*view.FindRequest("r1")).has_value());
   EXPECT_TRUE((*view.FindRequest("r" + std::to_string(kOperationsKept))).has_value());
+}
+
+TEST_F(StoreTest, AnOperationIsForgottenWithItsRequestWhenItIsOld) {
+  auto put = [](Transaction& tx, char digit, absl::Duration age) {
+    v1::Operation operation;
+    operation.set_id(std::string(32, digit));
+    operation.set_state(v1::OPERATION_STATE_DONE);
+    operation.mutable_end_time()->set_seconds(absl::ToUnixSeconds(absl::Now() - age));
+    absl::Status status = tx.PutOperation(operation);
+    return status.ok() ? tx.PutRequest(std::string(1, digit), {"f", operation.id()}) : status;
+  };
+  ASSERT_TRUE(Apply([&](Transaction& tx) {
+                absl::Status status = put(tx, 'a', kOperationsKeptFor + absl::Hours(1));
+                return status.ok() ? put(tx, 'b', kOperationsKeptFor - absl::Hours(1)) : status;
+              }).ok());
+  Open();
+  View view = store_->Read();
+  EXPECT_FALSE((*view.FindRequest("a")).has_value());
+  EXPECT_TRUE((*view.FindRequest("b")).has_value());
 }
 
 TEST_F(StoreTest, HowManyEventsThereAreDoesNotMatterToOperations) {
