@@ -29,6 +29,9 @@ Usage: vxd [flags]
   --listen HOST:PORT        serve over TCP with mutual TLS (not supported yet)
   --set SECTION.KEY=VALUE   any key of the configuration; repeatable
   --log-level LEVEL         debug, info, warn or error
+  --restore FILE            put a backup (vxctl system backup) into the place of
+                            the inventory, which is kept, and end; for when
+                            vxd refuses to start
   --version, -h, --help
 
 Flags win over the environment (VX_SECTION_KEY), which wins over drop-ins and
@@ -46,9 +49,20 @@ struct Flags {
   std::string file;
   std::vector<std::pair<std::string, std::string>> keys;
   std::vector<std::string> assignments;
+  CommandLine line;
 };
 
-enum Option { kConfig = 256, kStateDir, kRuntimeDir, kSocket, kListen, kSet, kLogLevel, kVersion };
+enum Option {
+  kConfig = 256,
+  kStateDir,
+  kRuntimeDir,
+  kSocket,
+  kListen,
+  kSet,
+  kLogLevel,
+  kRestore,
+  kVersion
+};
 
 constexpr option kOptions[] = {{"config", required_argument, nullptr, kConfig},
                                {"state-dir", required_argument, nullptr, kStateDir},
@@ -57,6 +71,7 @@ constexpr option kOptions[] = {{"config", required_argument, nullptr, kConfig},
                                {"listen", required_argument, nullptr, kListen},
                                {"set", required_argument, nullptr, kSet},
                                {"log-level", required_argument, nullptr, kLogLevel},
+                               {"restore", required_argument, nullptr, kRestore},
                                {"version", no_argument, nullptr, kVersion},
                                {"help", no_argument, nullptr, 'h'},
                                {nullptr, 0, nullptr, 0}};
@@ -67,33 +82,58 @@ std::string FromHere(const std::string& path) {
   return path.empty() ? path : std::filesystem::absolute(path, error).lexically_normal().string();
 }
 
-absl::StatusOr<Verdict> ReadFlags(int argc, char** argv, Flags& flags) {
+absl::Status ReadFlags(int argc, char** argv, Flags& flags) {
   opterr = 0;
   for (int c = 0; (c = getopt_long(argc, argv, ":h", kOptions, nullptr)) != -1;) {
     switch (c) {
-      case 'h': fputs(kHelp, stdout); return Verdict::kExit;
-      case kVersion: printf("vxd %s\n", VX_VERSION); return Verdict::kExit;
-      case kConfig: flags.file = optarg; break;
-      case kStateDir: flags.keys.emplace_back("daemon.state_dir", FromHere(optarg)); break;
-      case kRuntimeDir: flags.keys.emplace_back("daemon.runtime_dir", FromHere(optarg)); break;
-      case kSocket: flags.keys.emplace_back("daemon.socket", FromHere(optarg)); break;
-      case kListen: flags.keys.emplace_back("daemon.listen", optarg); break;
-      case kLogLevel: flags.keys.emplace_back("log.level", optarg); break;
-      case kSet: flags.assignments.push_back(optarg); break;
-      case ':': return Usage(absl::StrCat(argv[optind - 1], " needs a value"));
-      default: return Usage(absl::StrCat("unknown flag ", argv[optind - 1]));
+      case 'h':
+        fputs(kHelp, stdout);
+        flags.line.exit = true;
+        return absl::OkStatus();
+      case kVersion:
+        printf("vxd %s\n", VX_VERSION);
+        flags.line.exit = true;
+        return absl::OkStatus();
+      case kConfig:
+        flags.file = optarg;
+        break;
+      case kStateDir:
+        flags.keys.emplace_back("daemon.state_dir", FromHere(optarg));
+        break;
+      case kRuntimeDir:
+        flags.keys.emplace_back("daemon.runtime_dir", FromHere(optarg));
+        break;
+      case kSocket:
+        flags.keys.emplace_back("daemon.socket", FromHere(optarg));
+        break;
+      case kListen:
+        flags.keys.emplace_back("daemon.listen", optarg);
+        break;
+      case kLogLevel:
+        flags.keys.emplace_back("log.level", optarg);
+        break;
+      case kRestore:
+        flags.line.restore = FromHere(optarg);
+        break;
+      case kSet:
+        flags.assignments.push_back(optarg);
+        break;
+      case ':':
+        return Usage(absl::StrCat(argv[optind - 1], " needs a value"));
+      default:
+        return Usage(absl::StrCat("unknown flag ", argv[optind - 1]));
     }
   }
   if (optind < argc) return Usage(absl::StrCat("unexpected argument ", argv[optind]));
-  return Verdict::kServe;
+  return absl::OkStatus();
 }
 
 }  // namespace
 
-absl::StatusOr<Verdict> ParseCommandLine(int argc, char** argv, Config& config) {
+absl::StatusOr<CommandLine> ParseCommandLine(int argc, char** argv, Config& config) {
   Flags flags;
-  VX_ASSIGN_OR_RETURN(Verdict verdict, ReadFlags(argc, argv, flags));
-  if (verdict == Verdict::kExit) return verdict;
+  VX_RETURN_IF_ERROR(ReadFlags(argc, argv, flags));
+  if (flags.line.exit) return flags.line;
   const bool own_file = !flags.file.empty();
   VX_RETURN_IF_ERROR(config.ReadFiles(own_file ? flags.file : kDefaultFile, own_file));
   VX_RETURN_IF_ERROR(config.ReadEnvironment());
@@ -105,7 +145,7 @@ absl::StatusOr<Verdict> ParseCommandLine(int argc, char** argv, Config& config) 
     VX_RETURN_IF_ERROR(config.Set(
         "daemon.socket", absl::StrCat(config.Get("daemon.runtime_dir"), "/vxd.sock"), "default"));
   }
-  return Verdict::kServe;
+  return flags.line;
 }
 
 }  // namespace vx

@@ -8,7 +8,11 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
+#include <functional>
 #include <memory>
 #include <string>
 #include <thread>
@@ -21,7 +25,7 @@
 #include "daemon/command_line.h"
 #include "daemon/config.h"
 #include "daemon/core/core.h"
-#include "daemon/core/instance.h"
+#include "daemon/core/state_dir.h"
 #include "daemon/drivers.h"
 #include "daemon/image/builtin.h"
 #include "daemon/image/image_store.h"
@@ -84,23 +88,46 @@ void WaitForStop(const sigset_t& stop) {
   spdlog::info("signal={} stops vxd; workloads go on", signal);
 }
 
+// In this process's place.
+[[noreturn]] void ExecAgain(char** argv) {
+  execv("/proc/self/exe", argv);
+  spdlog::error("vxd can't start itself again: {}", strerror(errno));
+  _exit(1);
+}
+
 // What runs is waited for, but not for ever: the next start deals with the rest.
-void ExitSoon() {
-  std::thread([] {
+void EndSoon(std::function<void()> end) {
+  std::thread([end = std::move(end)] {
     absl::SleepFor(kLongestStop);
     spdlog::warn("operations still run; the next start finishes or undoes them");
-    _exit(0);
+    end();
   }).detach();
 }
 
-absl::Status Serve(const Config& config, const sigset_t& stop) {
+// A mark in the runtime directory, which a boot of the host wipes.
+std::string StartedMark(const Config& config) {
+  return absl::StrCat(config.Get("daemon.runtime_dir"), "/started");
+}
+
+// Once all that is to start with the host was asked to.
+void NoteStarted(core::Core& core, const Config& config) {
+  core.AwaitDrivers();
+  for (const v1::DriverInfo& info : core.drivers().Infos()) {
+    if (info.state() == v1::DRIVER_STATE_PROBING) return;
+  }
+  absl::Status noted = WriteFileAtomic(StartedMark(config), "", 0600);
+  if (!noted.ok()) spdlog::error("{}", noted.ToString());
+}
+
+// True: it is to be started again.
+absl::StatusOr<bool> Serve(const Config& config, const sigset_t& stop, char** argv) {
   const std::string state_dir = config.Get("daemon.state_dir");
   const std::string runtime_dir = config.Get("daemon.runtime_dir");
   VX_RETURN_IF_ERROR(CheckOptions(config));
-  VX_ASSIGN_OR_RETURN(core::Instance instance, core::OpenInstance(state_dir));
+  VX_ASSIGN_OR_RETURN(UniqueFd lock, core::LockStateDir(state_dir));
   VX_RETURN_IF_ERROR(MakeDirs(runtime_dir, 0755));
-  VX_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store,
-                      store::Store::Open(absl::StrCat(state_dir, "/vx.db")));
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, core::OpenInventory(state_dir));
+  VX_ASSIGN_OR_RETURN(const std::string instance_id, core::InstanceId(state_dir, *store));
   image::Limits limits{config.GetInt("images.max_layer_bytes"),
                        config.GetInt("images.max_unpacked_bytes")};
   VX_ASSIGN_OR_RETURN(std::unique_ptr<image::ImageStore> images,
@@ -111,29 +138,44 @@ absl::Status Serve(const Config& config, const sigset_t& stop) {
   }
 
   core::Core core(*store, *images, kWorkers);
-  VX_RETURN_IF_ERROR(LoadDrivers(config, instance.id, core.drivers()));
+  VX_RETURN_IF_ERROR(LoadDrivers(config, instance_id, core.drivers()));
   VX_ASSIGN_OR_RETURN(UniqueFd socket, TakeSocket(config));
-  VX_RETURN_IF_ERROR(core.Start());
-  VX_ASSIGN_OR_RETURN(std::unique_ptr<service::Server> server,
-                      service::Server::Start(core, {.socket = std::move(socket),
-                                                    .operator_host_access = config.GetBool(
-                                                        "auth.operator_host_access"),
-                                                    .facts = {VX_VERSION, instance.id, state_dir,
-                                                              runtime_dir}}));
+  VX_RETURN_IF_ERROR(core.Start(/*booted=*/!PathExists(StartedMark(config))));
+  std::atomic<bool> again{false};
+  auto restart = [&again] {
+    again = true;
+    kill(getpid(), SIGTERM);
+  };
+  VX_ASSIGN_OR_RETURN(
+      std::unique_ptr<service::Server> server,
+      service::Server::Start(core,
+                             {.socket = std::move(socket),
+                              .operator_host_access = config.GetBool("auth.operator_host_access"),
+                              .facts = {VX_VERSION, instance_id, state_dir, runtime_dir},
+                              .restart = restart}));
   spdlog::info("vxd {} serves {} instance={} state={}", VX_VERSION, config.Get("daemon.socket"),
-               instance.id, state_dir);
+               instance_id, state_dir);
   sd_notify(0, "READY=1");
-  std::thread tidy([&core] {
-    core.AwaitDrivers();
+  std::thread tidy([&core, &config] {
+    NoteStarted(core, config);
     ReleaseStartupMemory();
   });
   WaitForStop(stop);
-  sd_notify(0, "STOPPING=1");
+  sd_notify(0, again ? "RELOADING=1" : "STOPPING=1");
   core.Close();
   tidy.join();
   server->Shutdown(kShutdownGrace);
-  ExitSoon();
+  EndSoon([argv, again = again.load()] { again ? ExecAgain(argv) : _exit(0); });
   unlink(config.Get("daemon.socket").c_str());
+  return again.load();
+}
+
+absl::Status Restore(const Config& config, const std::string& file) {
+  const std::string state_dir = config.Get("daemon.state_dir");
+  VX_ASSIGN_OR_RETURN(UniqueFd lock, core::LockStateDir(state_dir));
+  VX_RETURN_IF_ERROR(core::RestoreInventory(state_dir, file));
+  printf("%s is the inventory of %s now; what was there is in %s/backups\n", file.c_str(),
+         state_dir.c_str(), state_dir.c_str());
   return absl::OkStatus();
 }
 
@@ -149,17 +191,23 @@ int Fail(const absl::Status& status) {
 
 int Main(int argc, char** argv) {
   Config config;
-  absl::StatusOr<Verdict> verdict = ParseCommandLine(argc, argv, config);
-  if (!verdict.ok()) {
-    Fail(verdict.status());
-    return ErrorReason(verdict.status()) == "USAGE" ? 2 : 1;
+  absl::StatusOr<CommandLine> line = ParseCommandLine(argc, argv, config);
+  if (!line.ok()) {
+    Fail(line.status());
+    return ErrorReason(line.status()) == "USAGE" ? 2 : 1;
   }
-  if (*verdict == Verdict::kExit) return 0;
+  if (line->exit) return 0;
+  if (!line->restore.empty()) {
+    absl::Status restored = Restore(config, line->restore);
+    return restored.ok() ? 0 : Fail(restored);
+  }
   const sigset_t stop = BlockSignals();
   PrepareProcess();
   StartLogging(config);
-  absl::Status status = Serve(config, stop);
-  return status.ok() ? 0 : Fail(status);
+  absl::StatusOr<bool> again = Serve(config, stop, argv);
+  if (!again.ok()) return Fail(again.status());
+  if (*again) ExecAgain(argv);
+  return 0;
 }
 
 }  // namespace

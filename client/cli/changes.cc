@@ -31,13 +31,6 @@ namespace {
   _exit(128 + signal);
 }
 
-bool Confirmed(const std::string& verb, size_t count) {
-  absl::FPrintF(stderr, "%s %d workload%s? [y/N] ", verb, count, count == 1 ? "" : "s");
-  std::array<char, 16> answer = {};
-  if (fgets(answer.data(), answer.size(), stdin) == nullptr) return false;
-  return absl::ascii_tolower(static_cast<unsigned char>(answer[0])) == 'y';
-}
-
 absl::Status CheckSelection(const Selection& selection) {
   bool wide = selection.all || !selection.labels.empty();
   if (!selection.names.empty() && wide) {
@@ -57,10 +50,6 @@ absl::StatusOr<std::vector<std::string>> Select(client::Connection& connection,
     filters.push_back(absl::StrCat("label=", label));
   }
   return FindNames(connection, filters);
-}
-
-bool MustAsk(const Selection& selection) {
-  return selection.all && !selection.yes && isatty(STDIN_FILENO) == 1;
 }
 
 struct Begun {
@@ -84,6 +73,14 @@ int BeginAll(client::Connection& connection, const std::vector<std::string>& nam
 }
 
 }  // namespace
+
+bool Confirmed(const std::string& question) {
+  if (isatty(STDIN_FILENO) == 0) return true;
+  absl::FPrintF(stderr, "%s [y/N] ", question);
+  std::array<char, 16> answer = {};
+  if (fgets(answer.data(), answer.size(), stdin) == nullptr) return false;
+  return absl::ascii_tolower(static_cast<unsigned char>(answer[0])) == 'y';
+}
 
 absl::Status Await(Context& context, const v1::Operation& operation) {
   if (client::HasEnded(operation)) return client::OperationError(operation);
@@ -113,7 +110,9 @@ int ChangeEach(Context& context, const Selection& selection, const std::string& 
   auto names = Select(**connection, selection);
   if (!names.ok()) return Report(names.status());
   if (names->empty()) return 0;
-  if (MustAsk(selection) && !Confirmed(verb, names->size())) {
+  const std::string question =
+      absl::StrFormat("%s %d workload%s?", verb, names->size(), names->size() == 1 ? "" : "s");
+  if (selection.all && !selection.yes && !Confirmed(question)) {
     return Report(Error(absl::StatusCode::kCancelled, "CANCELLED", "nothing was done"));
   }
   std::vector<Begun> begun;

@@ -17,6 +17,9 @@ namespace vx::cli {
 // the process ends with 130 and says how to follow or cancel; the operation goes on.
 absl::Status Await(Context& context, const v1::Operation& operation);
 
+// Asks a question on a terminal; where there is none, the answer is yes.
+bool Confirmed(const std::string& question);
+
 // Which workloads a verb acts on.
 struct Selection {
   std::vector<std::string> names;

@@ -22,6 +22,7 @@ constexpr std::pair<absl::string_view, absl::string_view> kFlags[] = {
     {"kind", "--kind"},
     {"labels", "--label"},
     {"name", "--name"},
+    {"spec.autostart", "--autostart"},
     {"spec.entrypoint", "--entrypoint"},
     {"spec.env", "--env"},
     {"spec.hostname", "--hostname"},

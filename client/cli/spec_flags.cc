@@ -28,7 +28,7 @@ absl::StatusOr<Value> InFlag(const char* flag, absl::StatusOr<Value> value) {
 // What is in CLI.md's vocabulary and has no meaning yet: refused by name.
 void DeclareNotYet(Arguments& arguments) {
   for (const char* name : {"-i,--interactive", "-t,--tty", "--read-only", "--init", "--system",
-                           "--ephemeral", "--vnc", "--autostart"}) {
+                           "--ephemeral", "--vnc"}) {
     arguments.NotYet(name, false);
   }
   for (const char* name : {"--cpu-weight",
@@ -110,6 +110,7 @@ absl::Status FillOutside(const SpecFlags& flags, v1::WorkloadSpec* spec) {
 
 absl::Status FillEnd(const SpecFlags& flags, v1::WorkloadSpec* spec) {
   spec->set_remove_on_exit(flags.remove);
+  spec->set_autostart(flags.autostart);
   spec->set_stop_signal(flags.stop_signal);
   if (flags.restart.has_value()) {
     VX_ASSIGN_OR_RETURN(auto policy, InFlag("--restart", ParseRestart(*flags.restart)));
@@ -166,6 +167,7 @@ void DeclareSpec(Arguments& arguments, SpecFlags* flags) {
   arguments.Option("--restart", &flags->restart, "POLICY",
                    "no, on-failure, always or unless-stopped");
   arguments.Flag("--rm", &flags->remove, "Delete it once it has stopped");
+  arguments.Flag("--autostart", &flags->autostart, "Start it whenever the host was booted");
   arguments.Option("--stop-signal", &flags->stop_signal, "SIGNAL", "Asks it to end");
   arguments.Option("--stop-timeout,--stop-grace", &flags->stop_timeout, "TIME",
                    "How long a stop waits before it kills");

@@ -35,6 +35,7 @@ struct SpecFlags {
   std::string stop_signal;
   std::optional<std::string> stop_timeout;
   bool remove = false;
+  bool autostart = false;
   bool privileged = false;
 };
 

@@ -43,6 +43,7 @@ const std::vector<Verb>& Verbs() {
       {"operation", {}, "The changes that were asked for", DeclareOperation},
       {"image", {}, "The images of this host", DeclareImage},
       {"info", {}, "Facts about the daemon, its host and what it can run", DeclareInfo},
+      {"system", {}, "Back up and restore the inventory", DeclareSystem},
       {"doctor", {}, "Check the host and say what to do", DeclareDoctor},
       {"version", {}, "Versions of vxctl and vxd", DeclareVersion},
   };

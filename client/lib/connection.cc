@@ -25,7 +25,7 @@ namespace {
 constexpr absl::Duration kRetryPause = absl::Milliseconds(50);
 // A page of a thousand workloads with all the labels they may have.
 constexpr int kLargestMessage = 64 << 20;
-constexpr size_t kImportPiece = size_t{1} << 20;
+constexpr size_t kUploadPiece = size_t{1} << 20;
 
 // A channel over a socket that is connected already: neither resolver nor
 // balancer nor back-off, which costs half of a short call.
@@ -317,15 +317,15 @@ std::unique_ptr<Stream<v1::ExportImageResponse>> Connection::ExportImage(
       [&](grpc::ClientContext* context) { return stubs()->images.ExportImage(context, request); });
 }
 
-absl::StatusOr<v1::ImportImageResponse> Connection::ImportImage(
-    v1::ImportImageRequest::Header header,
-    const std::function<absl::StatusOr<std::string>()>& next) {
-  if (header.request_id().empty()) header.set_request_id(RandomHex(32));
+template <typename Request, typename Response, typename Begin>
+absl::StatusOr<Response> Connection::Upload(
+    typename Request::Header header, const std::function<absl::StatusOr<std::string>()>& next,
+    Begin begin) {
   std::shared_ptr<Stubs> stubs = this->stubs();
   grpc::ClientContext context;
-  v1::ImportImageResponse response;
-  auto writer = stubs->images.ImportImage(&context, &response);
-  v1::ImportImageRequest request;
+  Response response;
+  auto writer = begin(*stubs, &context, &response);
+  Request request;
   *request.mutable_header() = std::move(header);
   bool open = writer->Write(request);
   absl::Status source;
@@ -333,8 +333,8 @@ absl::StatusOr<v1::ImportImageResponse> Connection::ImportImage(
     absl::StatusOr<std::string> piece = next();
     source = piece.status();
     if (!source.ok() || piece->empty()) break;
-    for (size_t at = 0; open && at < piece->size(); at += kImportPiece) {
-      request.set_data(piece->substr(at, kImportPiece));
+    for (size_t at = 0; open && at < piece->size(); at += kUploadPiece) {
+      request.set_data(piece->substr(at, kUploadPiece));
       open = writer->Write(request);
     }
   }
@@ -344,6 +344,36 @@ absl::StatusOr<v1::ImportImageResponse> Connection::ImportImage(
   VX_RETURN_IF_ERROR(source);
   VX_RETURN_IF_ERROR(status);
   return response;
+}
+
+absl::StatusOr<v1::ImportImageResponse> Connection::ImportImage(
+    v1::ImportImageRequest::Header header,
+    const std::function<absl::StatusOr<std::string>()>& next) {
+  if (header.request_id().empty()) header.set_request_id(RandomHex(32));
+  return Upload<v1::ImportImageRequest, v1::ImportImageResponse>(
+      std::move(header), next,
+      [](Stubs& stubs, grpc::ClientContext* context, v1::ImportImageResponse* response) {
+        return stubs.images.ImportImage(context, response);
+      });
+}
+
+std::unique_ptr<Stream<v1::BackupInventoryResponse>> Connection::BackupInventory() {
+  return std::make_unique<StreamOverGrpc<v1::BackupInventoryResponse>>(
+      [this](const absl::Status& status) { return Lost(status); },
+      [&](grpc::ClientContext* context) {
+        return stubs()->system.BackupInventory(context, v1::BackupInventoryRequest());
+      });
+}
+
+absl::StatusOr<v1::RestoreInventoryResponse> Connection::RestoreInventory(
+    bool force, const std::function<absl::StatusOr<std::string>()>& next) {
+  v1::RestoreInventoryRequest::Header header;
+  header.set_force(force);
+  return Upload<v1::RestoreInventoryRequest, v1::RestoreInventoryResponse>(
+      std::move(header), next,
+      [](Stubs& stubs, grpc::ClientContext* context, v1::RestoreInventoryResponse* response) {
+        return stubs.system.RestoreInventory(context, response);
+      });
 }
 
 }  // namespace vx::client

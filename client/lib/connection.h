@@ -76,6 +76,11 @@ class Connection {
       v1::ImportImageRequest::Header header,
       const std::function<absl::StatusOr<std::string>()>& next);
 
+  std::unique_ptr<Stream<v1::BackupInventoryResponse>> BackupInventory();
+  // Sends pieces as ImportImage does. The daemon starts again after it: Reconnect.
+  absl::StatusOr<v1::RestoreInventoryResponse> RestoreInventory(
+      bool force, const std::function<absl::StatusOr<std::string>()>& next);
+
   absl::StatusOr<v1::GetInfoResponse> GetInfo();
   absl::StatusOr<v1::DoctorResponse> Doctor();
 
@@ -93,6 +98,11 @@ class Connection {
   static absl::StatusOr<std::shared_ptr<Stubs>> Dial(const Target& target);
   std::shared_ptr<Stubs> stubs() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Lost(const absl::Status& status) const;
+  // Header first, then the pieces.
+  template <typename Request, typename Response, typename Begin>
+  absl::StatusOr<Response> Upload(typename Request::Header header,
+                                  const std::function<absl::StatusOr<std::string>()>& next,
+                                  Begin begin);
 
   const Target target_;
   mutable absl::Mutex mutex_;

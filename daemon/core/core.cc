@@ -17,7 +17,8 @@ Core::Core(store::Store& store, image::ImageStore& images, int workers)
       pool_(std::make_unique<WorkPool>("vx-work", workers)),
       operations_(store, *pool_),
       workloads_(store, operations_, drivers_, images),
-      images_(store, operations_, images) {
+      images_(store, operations_, images),
+      inventory_(store) {
   store_.OnEvents([this](const std::vector<v1::Event>& events) { events_.Publish(events); });
 }
 
@@ -29,19 +30,20 @@ Core::~Core() {
   pool_.reset();
 }
 
-absl::Status Core::Start() {
+absl::Status Core::Start(bool booted) {
   VX_RETURN_IF_ERROR(workloads_.NoteInterrupted());
   for (const v1::DriverInfo& info : drivers_.Infos()) {
     if (info.state() != v1::DRIVER_STATE_UNAVAILABLE) continue;
     workloads_.AbortInterrupted(info.kind(), info.reason());
   }
   for (driver::Driver* driver : drivers_.Loaded()) {
-    bring_up_.emplace_back([this, driver] { BringUp(*driver); });
+    bring_up_.emplace_back([this, driver, booted] { BringUp(*driver, booted); });
   }
+  workloads_.SweepLater();
   return absl::OkStatus();
 }
 
-void Core::BringUp(driver::Driver& driver) {
+void Core::BringUp(driver::Driver& driver, bool booted) {
   v1::DriverInfo info = driver.Probe();
   // What runs is looked after even where no more can be run.
   if (absl::Status status = TakeOver(driver); !status.ok()) {
@@ -55,6 +57,7 @@ void Core::BringUp(driver::Driver& driver) {
   } else {
     spdlog::info("driver={} ready", info.name());
   }
+  if (booted) workloads_.Autostart(driver.kind());
   drivers_.SetInfo(driver.kind(), info);
 }
 

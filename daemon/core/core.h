@@ -11,6 +11,7 @@
 #include "daemon/core/driver_set.h"
 #include "daemon/core/event_hub.h"
 #include "daemon/core/images.h"
+#include "daemon/core/inventory.h"
 #include "daemon/core/operations.h"
 #include "daemon/core/workloads.h"
 #include "daemon/image/image_store.h"
@@ -29,8 +30,8 @@ class Core {
   DriverSet& drivers() { return drivers_; }
 
   // Begins to probe the drivers and to reconcile, each in a thread of its own;
-  // returns at once.
-  absl::Status Start();
+  // returns at once. With `booted` what is to start with the host is started then.
+  absl::Status Start(bool booted = false);
 
   // Waits until every driver is known to be usable or not, or Close.
   void AwaitDrivers() const { drivers_.AwaitAll(); }
@@ -44,9 +45,10 @@ class Core {
   Operations& operations() { return operations_; }
   Workloads& workloads() { return workloads_; }
   Images& images() { return images_; }
+  Inventory& inventory() { return inventory_; }
 
  private:
-  void BringUp(driver::Driver& driver);
+  void BringUp(driver::Driver& driver, bool booted);
   // Finds out what of the driver's is on the host, and puts the store right.
   absl::Status TakeOver(driver::Driver& driver);
 
@@ -57,6 +59,7 @@ class Core {
   Operations operations_;
   Workloads workloads_;
   Images images_;
+  Inventory inventory_;
   std::vector<std::thread> bring_up_;
 };
 

@@ -48,6 +48,8 @@ absl::Status ApplyMask(const v1::Workload& wanted, const std::vector<std::string
   for (const std::string& path : paths) {
     if (path == "labels") {
       *workload.mutable_labels() = wanted.labels();
+    } else if (path == "spec.autostart") {
+      workload.mutable_spec()->set_autostart(wanted.spec().autostart());
     } else if (path == "spec.resources") {
       *resources = given;
     } else if (path == "spec.resources.cpus") {

@@ -9,6 +9,9 @@
 namespace vx::core {
 namespace {
 
+// Until there may be room on the disk.
+constexpr absl::Duration kRoomPause = absl::Seconds(1);
+
 v1::Exit LostExit() {
   v1::Exit exit;
   exit.set_code(-1);
@@ -38,7 +41,10 @@ void Workloads::EnqueueWork(
     workload = Load(uid);
     if (!driver.ok() || !workload.ok()) return;
     absl::Status done = work(**driver, *workload);
-    if (!done.ok()) spdlog::error("workload={}: {}", workload->name(), done.ToString());
+    if (done.ok()) return;
+    spdlog::error("workload={}: {}", workload->name(), done.ToString());
+    if (!absl::IsResourceExhausted(done)) return;
+    later_.RunAfter(kRoomPause, [this, uid, work] { EnqueueWork(uid, work); });
   });
 }
 

@@ -16,6 +16,7 @@ namespace vx::core {
 namespace {
 
 constexpr size_t kMaxRequestId = 128;
+constexpr absl::Duration kRoomPause = absl::Milliseconds(500);
 
 v1::Operation NewOperation(const Submission& submission) {
   v1::Operation operation;
@@ -26,8 +27,21 @@ v1::Operation NewOperation(const Submission& submission) {
   operation.set_target(submission.target);
   operation.set_request_id(submission.request.request_id);
   operation.set_caller(submission.request.caller);
+  if (submission.grace) *operation.mutable_grace() = ToProto(*submission.grace);
   *operation.mutable_create_time() = ToProto(absl::Now());
   return operation;
+}
+
+bool MakesRoom(v1::OperationType type) {
+  switch (type) {
+    case v1::OPERATION_TYPE_STOP:
+    case v1::OPERATION_TYPE_KILL:
+    case v1::OPERATION_TYPE_DELETE:
+    case v1::OPERATION_TYPE_IMAGE_DELETE:
+      return true;
+    default:
+      return false;
+  }
 }
 
 }  // namespace
@@ -118,6 +132,7 @@ absl::StatusOr<std::optional<v1::Operation>> Operations::Replay(const RequestKey
 }
 
 absl::StatusOr<v1::Operation> Operations::Submit(Submission submission) {
+  if (!MakesRoom(submission.type)) VX_RETURN_IF_ERROR(store_.CheckRoom());
   {
     absl::MutexLock lock(&mutex_);
     if (closed_) return Error(absl::StatusCode::kUnavailable, "STOPPING", "vxd is stopping");
@@ -159,6 +174,14 @@ void Operations::Execute(const Submission& submission, OperationRun& run) {
     spdlog::warn("operation={} type={} target={} failed: {}", ended.id(),
                  v1::OperationType_Name(ended.type()), ended.target(), status.ToString());
   }
+  VX_FAULT_POINT_NO_FAIL("any.ending");
+  RecordEnd(run, ended);
+  VX_FAULT_POINT_NO_FAIL("any.ended");
+  absl::MutexLock lock(&mutex_);
+  live_.erase(ended.id());
+}
+
+void Operations::RecordEnd(const OperationRun& run, const v1::Operation& ended) {
   auto record = [&]() -> absl::Status {
     VX_ASSIGN_OR_RETURN(store::Transaction tx, store_.Begin(store::Durability::kPromise));
     if (run.at_end()) VX_RETURN_IF_ERROR(run.at_end()(tx));
@@ -166,14 +189,24 @@ void Operations::Execute(const Submission& submission, OperationRun& run) {
     VX_RETURN_IF_ERROR(tx.AppendEvent(OperationEvent(v1::EVENT_TYPE_OPERATION_CHANGED, ended)));
     return tx.Commit();
   };
-  VX_FAULT_POINT_NO_FAIL("any.ending");
-  if (absl::Status recorded = record(); !recorded.ok()) {
+  absl::Status recorded = record();
+  bool told = false;
+  while (absl::IsResourceExhausted(recorded) && WaitForRoom()) {
+    if (!std::exchange(told, true)) {
+      spdlog::warn("operation={} target={}: its end waits for room on the disk", ended.id(),
+                   ended.target());
+    }
+    recorded = record();
+  }
+  if (!recorded.ok()) {
     spdlog::error("operation={} target={}: its end can't be recorded: {}", ended.id(),
                   ended.target(), recorded.ToString());
   }
-  VX_FAULT_POINT_NO_FAIL("any.ended");
+}
+
+bool Operations::WaitForRoom() {
   absl::MutexLock lock(&mutex_);
-  live_.erase(ended.id());
+  return !mutex_.AwaitWithTimeout(absl::Condition(&closed_), kRoomPause);
 }
 
 void Operations::Enqueue(const std::string& key, std::function<void()> work) {

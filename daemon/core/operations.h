@@ -86,6 +86,8 @@ struct Submission {
   // Empty for an image's operation.
   std::string workload_uid;
   std::string target;
+  // Of a stop or restart, where the user said so.
+  std::optional<absl::Duration> grace;
   RequestKey request;
   // Rows that belong to the promise; may refuse the submission.
   std::function<absl::Status(store::Transaction&)> record;
@@ -128,6 +130,10 @@ class Operations {
 
  private:
   void Execute(const Submission& submission, OperationRun& run);
+  // Records the end. While there is no room for it on the disk, tries again: until
+  // then the key's turn goes on, and nobody is told.
+  void RecordEnd(const OperationRun& run, const v1::Operation& ended);
+  bool WaitForRoom();
   void RunNext(const std::string& key);
 
   store::Store& store_;

@@ -38,6 +38,11 @@ absl::StatusOr<std::vector<v1::Workload>> WorkloadsOfKind(store::Store& store, v
   return all;
 }
 
+bool MadeHere(store::Store& store, const std::string& uid) {
+  auto operations = store.Read().ListOperations(0, 1, uid);
+  return operations.ok() && !operations->rows.empty();
+}
+
 std::vector<v1::Operation> OfWorkload(const std::vector<v1::Operation>& operations,
                                       const std::string& uid) {
   std::vector<v1::Operation> own;
@@ -76,11 +81,7 @@ absl::Status Workloads::ReconcileWorkload(driver::Driver& driver, const v1::Work
       !IsActive(current) && (current.status().has_exit() || !current.status().message().empty());
   if (over && current.spec().remove_on_exit()) return RemoveEnded(driver, current);
   if (IsActive(current)) return Absorb(driver, current);
-  // Nothing of a run should be there.
-  VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(current.uid()));
-  const bool clean =
-      seen.presence == driver::Presence::kNone || seen.presence == driver::Presence::kPrepared;
-  return clean ? absl::OkStatus() : driver.Delete(current.uid());
+  return ClearRun(driver, current);
 }
 
 absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workload,
@@ -92,8 +93,13 @@ absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workl
         return AbortedError("vxd stopped while it made the workload; what there was is undone");
       }
       return FinishStart(driver, workload);
-    case v1::OPERATION_TYPE_START:
     case v1::OPERATION_TYPE_RESTART:
+      if (workload.status().state() == v1::STATE_STOPPING) {
+        VX_RETURN_IF_ERROR(FinishStop(driver, workload, operation));
+        return AbortedError("vxd stopped between the stop and the start");
+      }
+      return FinishStart(driver, workload);
+    case v1::OPERATION_TYPE_START:
       return FinishStart(driver, workload);
     case v1::OPERATION_TYPE_STOP:
       return FinishStop(driver, workload, operation);
@@ -119,11 +125,13 @@ absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& worklo
   return AbortedError("vxd stopped before the workload was started");
 }
 
-// With what is left of the workload's own grace.
+// With what is left of the grace.
 absl::Status Workloads::FinishStop(driver::Driver& driver, v1::Workload& workload,
                                    const v1::Operation& operation) {
   const absl::Duration waited = absl::Now() - FromProto(operation.create_time());
-  const absl::Duration grace = FromProto(workload.spec().stop_grace()) - waited;
+  const absl::Duration whole =
+      FromProto(operation.has_grace() ? operation.grace() : workload.spec().stop_grace());
+  const absl::Duration grace = whole - waited;
   VX_RETURN_IF_ERROR(driver.Stop(workload.uid(), std::max(grace, absl::ZeroDuration())));
   if (!IsActive(workload)) return absl::OkStatus();
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
@@ -184,13 +192,35 @@ void Workloads::SweepOrphans(driver::Driver& driver) {
   }
   for (const driver::Observation& observation : *found) {
     if (!absl::IsNotFound(Load(observation.uid).status())) continue;
-    spdlog::warn("driver={}: removes {}, which belongs to no workload", driver.name(),
-                 observation.uid);
-    absl::Status released = driver.Release(observation.uid);
-    if (!released.ok()) spdlog::error("orphan {}: {}", observation.uid, released.ToString());
+    absl::Status removed = RemoveOrphan(driver, observation.uid);
+    if (!removed.ok()) spdlog::error("orphan {}: {}", observation.uid, removed.ToString());
   }
   for (const std::string& owner : images_.LeaseOwners()) {
-    if (absl::IsNotFound(Load(owner).status())) (void)images_.Release(owner);
+    if (absl::IsNotFound(Load(owner).status()) && MadeHere(store_, owner)) {
+      (void)images_.Release(owner);
+    }
+  }
+}
+
+// What no operation on record made is of another inventory, as before a restore: it
+// does not run unseen, but is not ours to destroy.
+absl::Status Workloads::RemoveOrphan(driver::Driver& driver, const std::string& uid) {
+  if (MadeHere(store_, uid)) {
+    spdlog::warn("driver={}: removes {}, which belongs to no workload", driver.name(), uid);
+    return driver.Release(uid);
+  }
+  spdlog::warn("driver={}: {} belongs to no workload that this inventory ever knew; its files stay",
+               driver.name(), uid);
+  return driver.Delete(uid);
+}
+
+void Workloads::Autostart(v1::Kind kind) {
+  auto workloads = WorkloadsOfKind(store_, kind);
+  if (!workloads.ok()) spdlog::error("autostart: {}", workloads.status().ToString());
+  for (const v1::Workload& workload : workloads.ok() ? *workloads : std::vector<v1::Workload>()) {
+    if (!workload.spec().autostart() || IsActive(workload)) continue;
+    absl::Status asked = Start(workload.uid(), {.caller = "vxd"}).status();
+    if (!asked.ok()) spdlog::error("workload={}: autostart: {}", workload.name(), asked.ToString());
   }
 }
 

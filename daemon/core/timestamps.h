@@ -1,4 +1,4 @@
-// absl::Time and google.protobuf.Timestamp.
+// absl's times and google.protobuf's.
 #pragma once
 
 #include "absl/time/time.h"
@@ -18,6 +18,15 @@ inline google::protobuf::Timestamp ToProto(absl::Time time) {
 
 inline absl::Time FromProto(const google::protobuf::Timestamp& proto) {
   return absl::FromUnixSeconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+}
+
+inline google::protobuf::Duration ToProto(absl::Duration duration) {
+  google::protobuf::Duration proto;
+  const int64_t seconds = absl::ToInt64Seconds(duration);
+  proto.set_seconds(seconds);
+  proto.set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(duration - absl::Seconds(seconds))));
+  return proto;
 }
 
 inline absl::Duration FromProto(const google::protobuf::Duration& proto) {

@@ -107,6 +107,10 @@ void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
   if (spec.restart() > v1::RESTART_POLICY_NO) {
     out.push_back({"spec.restart", "restart policies other than \"no\" are not supported yet"});
   }
+  if (spec.autostart() && spec.remove_on_exit()) {
+    out.push_back(
+        {"spec.autostart", "has no meaning with --rm: it is deleted once it has stopped"});
+  }
   if (spec.has_health()) out.push_back({"spec.health", "health checks are not supported yet"});
   if (spec.privileged()) out.push_back({"spec.privileged", "is not supported yet"});
 }

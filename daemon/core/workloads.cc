@@ -77,8 +77,10 @@ absl::Status CheckRunning(const v1::Workload& workload) {
 
 }  // namespace
 
-bool IsActive(const v1::Workload& workload) {
-  switch (workload.status().state()) {
+bool IsActive(const v1::Workload& workload) { return IsActive(workload.status().state()); }
+
+bool IsActive(v1::State state) {
+  switch (state) {
     case v1::STATE_STARTING:
     case v1::STATE_RUNNING:
     case v1::STATE_PAUSED:
@@ -164,6 +166,7 @@ absl::StatusOr<v1::Operation> Workloads::Submit(const std::string& name, const R
   submission.key = workload.uid();
   submission.workload_uid = workload.uid();
   submission.target = workload.name();
+  submission.grace = verb.grace;
   submission.request = request;
   submission.body = [body = std::move(verb.body), uid = workload.uid()](OperationRun& run) {
     return body(run, uid);
@@ -221,7 +224,9 @@ absl::StatusOr<v1::Operation> Workloads::Stop(const std::string& name,
   auto body = [this, grace](OperationRun& run, const std::string& uid) {
     return DoStop(run, uid, grace);
   };
-  return Submit(name, request, {.type = v1::OPERATION_TYPE_STOP, .body = body, .ends_start = true});
+  return Submit(
+      name, request,
+      {.type = v1::OPERATION_TYPE_STOP, .body = body, .ends_start = true, .grace = grace});
 }
 
 absl::StatusOr<v1::Operation> Workloads::Restart(const std::string& name,
@@ -230,8 +235,9 @@ absl::StatusOr<v1::Operation> Workloads::Restart(const std::string& name,
   auto body = [this, grace](OperationRun& run, const std::string& uid) {
     return DoRestart(run, uid, grace);
   };
-  return Submit(name, request,
-                {.type = v1::OPERATION_TYPE_RESTART, .use = Use::kRun, .body = body});
+  return Submit(
+      name, request,
+      {.type = v1::OPERATION_TYPE_RESTART, .use = Use::kRun, .body = body, .grace = grace});
 }
 
 absl::StatusOr<v1::Operation> Workloads::Kill(const std::string& name, const std::string& signal,

@@ -84,6 +84,10 @@ class Workloads {
   absl::Status Reconcile(driver::Driver& driver);
   // Ends the interrupted operations of a kind whose driver can't be used.
   void AbortInterrupted(v1::Kind kind, const std::string& why);
+  // Asks for the start of all that is to start with the host.
+  void Autostart(v1::Kind kind);
+  // From now on compares inventory and host now and then, for what nobody told of.
+  void SweepLater();
 
  private:
   // --- lifecycle.cc: bodies of operations, on the pool. ---
@@ -115,7 +119,8 @@ class Workloads {
 
   // --- observe.cc ---
   // Does unrecorded work in the workload's turn, once its driver is there, on the
-  // workload as it then is; nothing if it is gone. Errors are logged.
+  // workload as it then is; nothing if it is gone. Errors are logged; on a full disk it
+  // is tried again.
   void EnqueueWork(const std::string& uid,
                    std::function<absl::Status(driver::Driver&, const v1::Workload&)> work);
   // Brings the workload's record in line with what the driver sees.
@@ -151,6 +156,13 @@ class Workloads {
                           const v1::Operation& operation);
   absl::Status EndOf(const v1::Operation& operation) const;
   void SweepOrphans(driver::Driver& driver);
+  absl::Status RemoveOrphan(driver::Driver& driver, const std::string& uid);
+
+  // --- sweep.cc ---
+  void Sweep();
+  void SweepDriver(driver::Driver& driver);
+  // Of a workload that is not active: nothing of a run should be there.
+  absl::Status ClearRun(driver::Driver& driver, const v1::Workload& workload);
 
   // --- workloads.cc ---
   // A change of one workload.
@@ -162,6 +174,8 @@ class Workloads {
     std::function<absl::Status(OperationRun&, const std::string& uid)> body;
     // Does not wait for a start under way, but cancels it.
     bool ends_start = false;
+    // On record for who has to finish it.
+    std::optional<absl::Duration> grace;
   };
   absl::StatusOr<v1::Operation> Submit(const std::string& name, const RequestKey& request,
                                        Verb verb);
@@ -194,5 +208,6 @@ constexpr uint64_t SignalBit(int signal) { return uint64_t{1} << (signal - 1); }
 
 // Whether a run exists.
 bool IsActive(const v1::Workload& workload);
+bool IsActive(v1::State state);
 
 }  // namespace vx::core

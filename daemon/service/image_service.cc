@@ -3,13 +3,13 @@
 #include <algorithm>
 
 #include "daemon/base/status_macros.h"
-#include "daemon/service/image_streams.h"
+#include "daemon/service/import_stream.h"
 #include "daemon/service/paging.h"
+#include "daemon/service/pushed_stream.h"
 
 namespace vx::service {
 
-grpc::ServerUnaryReactor* ImageService::ListImages(Call* call,
-                                                   const v1::ListImagesRequest* request,
+grpc::ServerUnaryReactor* ImageService::ListImages(Call* call, const v1::ListImagesRequest* request,
                                                    v1::ListImagesResponse* response) {
   return Unary(context_, call, request, [=, this](const Caller&) -> absl::Status {
     VX_ASSIGN_OR_RETURN(PageRequest page, ParsePage(*request));
@@ -42,8 +42,10 @@ grpc::ServerWriteReactor<v1::ExportImageResponse>* ImageService::ExportImage(
   if (!caller.ok()) {
     return new Refusal<grpc::ServerWriteReactor<v1::ExportImageResponse>>(caller.status());
   }
-  auto* stream = new ExportStream(context_, request->name());
-  stream->Begin();
+  auto* stream = new PushedStream<v1::ExportImageResponse>();
+  stream->Begin(context_.slow_pool, [this, name = request->name()](const auto& sink) {
+    return context_.core.images().store().Export(name, sink);
+  });
   return stream;
 }
 

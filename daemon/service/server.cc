@@ -37,8 +37,9 @@ void HoldLibrary() { grpc_init(); }
 struct Server::State {
   State(core::Core& core, ServerOptions& options)
       : authorizer(peers, options.operator_host_access),
-        context{core, authorizer, pool, slow_pool, waker,
-                absl::StrCat(options.facts.state_dir, "/incoming")},
+        context{core,           authorizer, pool,
+                slow_pool,      waker,      absl::StrCat(options.facts.state_dir, "/incoming"),
+                options.restart},
         workloads(context),
         operations(context),
         events(context),

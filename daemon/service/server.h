@@ -1,6 +1,7 @@
 // The gRPC server: all services over the unix socket.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -17,6 +18,8 @@ struct ServerOptions {
   // auth.operator_host_access
   bool operator_host_access = false;
   SystemFacts facts;
+  // Has the daemon end and start again; returns at once, any thread.
+  std::function<void()> restart;
 };
 
 // Serves from construction to destruction.

@@ -9,6 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
+#include "daemon/service/pushed_stream.h"
+#include "daemon/service/restore_stream.h"
 
 namespace vx::service {
 namespace {
@@ -23,7 +25,7 @@ v1::HostInfo Host() {
   host.set_kernel(names.release);
   host.set_architecture(names.machine);
   host.set_cpus(static_cast<int>(std::thread::hardware_concurrency()));
-  struct sysinfo memory {};
+  struct sysinfo memory{};
   sysinfo(&memory);
   host.set_memory_bytes(static_cast<int64_t>(memory.totalram) * memory.mem_unit);
   host.set_cgroup(CgroupLayout("/sys/fs/cgroup"));
@@ -33,7 +35,7 @@ v1::HostInfo Host() {
 v1::Check CheckStateDir(const std::string& dir) {
   v1::Check check;
   check.set_name("state-dir");
-  struct statvfs fs {};
+  struct statvfs fs{};
   if (statvfs(dir.c_str(), &fs) < 0) {
     check.set_result(v1::CHECK_RESULT_FAILED);
     check.set_message(absl::StrCat(dir, " can't be read"));
@@ -102,6 +104,24 @@ grpc::ServerUnaryReactor* SystemService::Doctor(Call* call, const v1::DoctorRequ
     return absl::OkStatus();
   };
   return Unary(context_, call, request, run, &context_.slow_pool);
+}
+
+grpc::ServerWriteReactor<v1::BackupInventoryResponse>* SystemService::BackupInventory(
+    Call* call, const v1::BackupInventoryRequest* request) {
+  absl::StatusOr<Caller> caller = context_.authorizer.Authorize(call->peer(), *request);
+  if (!caller.ok()) {
+    return new Refusal<grpc::ServerWriteReactor<v1::BackupInventoryResponse>>(caller.status());
+  }
+  auto* stream = new PushedStream<v1::BackupInventoryResponse>();
+  stream->Begin(context_.slow_pool, [this](const auto& sink) {
+    return context_.core.inventory().Backup(context_.spool_dir, sink);
+  });
+  return stream;
+}
+
+grpc::ServerReadReactor<v1::RestoreInventoryRequest>* SystemService::RestoreInventory(
+    Call* call, v1::RestoreInventoryResponse* response) {
+  return new RestoreStream(context_, call, response);
 }
 
 }  // namespace vx::service

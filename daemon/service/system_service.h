@@ -27,6 +27,10 @@ class SystemService : public v1::SystemService::CallbackService {
   grpc::ServerUnaryReactor* GetInfo(Call*, const v1::GetInfoRequest*,
                                     v1::GetInfoResponse*) override;
   grpc::ServerUnaryReactor* Doctor(Call*, const v1::DoctorRequest*, v1::DoctorResponse*) override;
+  grpc::ServerWriteReactor<v1::BackupInventoryResponse>* BackupInventory(
+      Call*, const v1::BackupInventoryRequest*) override;
+  grpc::ServerReadReactor<v1::RestoreInventoryRequest>* RestoreInventory(
+      Call*, v1::RestoreInventoryResponse*) override;
 
  private:
   const Context& context_;

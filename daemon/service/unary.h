@@ -25,6 +25,8 @@ struct Context {
   FdWaker& waker;
   // Where uploads are kept until they are imported.
   std::string spool_dir;
+  // Has the daemon end and start again; returns at once.
+  std::function<void()> restart;
 };
 
 template <typename Request>
@@ -43,10 +45,9 @@ grpc::ServerUnaryReactor* Unary(const Context& context, grpc::CallbackServerCont
     reactor->Finish(ToGrpc(caller.status()));
     return reactor;
   }
-  (pool ? *pool : context.pool)
-      .Run([reactor, caller = *std::move(caller), work = std::move(work)] {
-        reactor->Finish(ToGrpc(work(caller)));
-      });
+  (pool ? *pool : context.pool).Run([reactor, caller = *std::move(caller), work = std::move(work)] {
+    reactor->Finish(ToGrpc(work(caller)));
+  });
   return reactor;
 }
 

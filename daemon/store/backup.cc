@@ -23,6 +23,7 @@ namespace {
 
 // Above what an inventory that can't be read may have given out.
 constexpr int64_t kRevisionsOfUnreadable = 1'000'000;
+constexpr char kUnfinished[] = ".tmp-copy";
 
 std::string DirOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 std::string BackupDir(const std::string& path) { return DirOf(path) + "/backups"; }
@@ -95,6 +96,14 @@ absl::Status NoteStaged(const std::string& file) {
   return note.Bind(1, TimeStamp(absl::Now())).Run();
 }
 
+// Of who was killed.
+void RemoveUnfinished(const std::string& dir) {
+  auto names = ListDir(dir);
+  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
+    if (absl::StrContains(name, kUnfinished)) unlink(absl::StrCat(dir, "/", name).c_str());
+  }
+}
+
 void Prune(const std::string& dir, const std::string& kind) {
   auto names = ListDir(dir);
   if (!names.ok()) return;
@@ -151,7 +160,7 @@ absl::Status WriteBackup(Database& from, const std::string& file) {
 }
 
 absl::Status WriteBackup(Database& from, const std::string& file, std::mutex& mutex) {
-  const std::string temporary = file + ".new";
+  const std::string temporary = file + kUnfinished;
   auto write = [&]() -> absl::Status {
     VX_ASSIGN_OR_RETURN(UniqueFd made, OpenFile(temporary, O_WRONLY | O_CREAT | O_TRUNC, 0600));
     VX_RETURN_IF_ERROR(CopyAll(from, temporary, mutex));
@@ -176,7 +185,7 @@ absl::Status KeepBackup(Database& from, const std::string& path, const std::stri
 
 absl::Status StageRestore(const std::string& file, const std::string& path) {
   VX_ASSIGN_OR_RETURN(Database from, Database::OpenExisting(file));
-  const std::string ready = StagedPath(path) + ".new";
+  const std::string ready = StagedPath(path) + kUnfinished;
   VX_RETURN_IF_ERROR(WriteBackup(from, ready));
   VX_RETURN_IF_ERROR(NoteStaged(ready));
   VX_RETURN_IF_ERROR(Rename(ready, StagedPath(path)));
@@ -185,6 +194,8 @@ absl::Status StageRestore(const std::string& file, const std::string& path) {
 
 absl::Status TakeStaged(const std::string& path) {
   const std::string staged = StagedPath(path);
+  RemoveUnfinished(DirOf(path));
+  RemoveUnfinished(BackupDir(path));
   if (!PathExists(staged)) return absl::OkStatus();
   VX_ASSIGN_OR_RETURN(std::string time, GoOnFrom(staged, path));
   const std::string dir = BackupDir(path);

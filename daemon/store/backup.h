@@ -49,9 +49,9 @@ absl::Status KeepBackup(Database& from, const std::string& path, const std::stri
 absl::Status StageRestore(const std::string& file, const std::string& path);
 
 // Puts what was staged into the place of `path`, which nobody has open; fine when
-// nothing was. What was there is kept as backups/replaced-TIME.db, readable or not.
-// Revisions go on above those of the old inventory, and none of its events is
-// told again: a watcher has to begin anew.
+// nothing was. Removes copies that were begun. What was there is kept as backups/replaced-TIME.db,
+// readable or not. Revisions go on above those of the old inventory, and none of its events is told
+// again: a watcher has to begin anew.
 absl::Status TakeStaged(const std::string& path);
 
 // The newest file in backups/ beside `path`, or empty.

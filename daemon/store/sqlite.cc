@@ -28,12 +28,7 @@ bool NoRoom(sqlite3* db, int code) {
 
 absl::Status SqliteError(sqlite3* db, int code) {
   const char* message = db == nullptr ? sqlite3_errstr(code) : sqlite3_errmsg(db);
-  if (NoRoom(db, code & 0xff)) {
-    return Error(absl::StatusCode::kResourceExhausted, "DISK_FULL",
-                 "the disk that holds the inventory is full, so nothing can be changed; what runs "
-                 "goes on",
-                 "make room on the disk of the state directory, and repeat the command");
-  }
+  if (NoRoom(db, code & 0xff)) return DiskFull();
   switch (code & 0xff) {
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
@@ -47,6 +42,14 @@ absl::Status SqliteError(sqlite3* db, int code) {
 }
 
 }  // namespace
+
+absl::Status DiskFull() {
+  return Error(absl::StatusCode::kResourceExhausted, "DISK_FULL",
+               "the disk that holds the inventory is full, so nothing new is begun; what runs "
+               "goes on",
+               "make room on the disk of the state directory, and repeat the command; stop and rm "
+               "still work");
+}
 
 Statement::Statement(Statement&& other) noexcept
     : db_(other.db_), stmt_(std::exchange(other.stmt_, nullptr)) {}

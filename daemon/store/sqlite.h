@@ -15,6 +15,9 @@ struct sqlite3_backup;
 
 namespace vx::store {
 
+// RESOURCE_EXHAUSTED (DISK_FULL).
+absl::Status DiskFull();
+
 // A prepared statement, borrowed from its Database's cache and given back (reset)
 // at the end of its life. Parameters count from 1, columns from 0.
 class Statement {

@@ -1,5 +1,8 @@
 #include "daemon/store/store.h"
 
+#include <sys/statvfs.h>
+
+#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +13,9 @@
 
 namespace vx::store {
 namespace {
+
+// Kept for the ends of what was begun, for what is observed, and for stop and rm.
+constexpr uint64_t kReserveBytes = uint64_t{8} << 20;
 
 absl::Status Damaged(const absl::Status& why, const std::string& path) {
   const std::string newest = NewestBackup(path);
@@ -44,7 +50,7 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
   absl::StatusOr<Database> database = open();
   if (absl::IsDataLoss(database.status())) return Damaged(database.status(), path);
   VX_RETURN_IF_ERROR(database.status());
-  auto store = std::unique_ptr<Store>(new Store(*std::move(database)));
+  auto store = std::unique_ptr<Store>(new Store(*std::move(database), path));
   VX_RETURN_IF_ERROR(store->Tidy());
   return store;
 }
@@ -56,6 +62,17 @@ absl::Status Store::Tidy() {
 }
 
 absl::Status Store::Backup(const std::string& file) { return WriteBackup(database_, file, mutex_); }
+
+absl::Status Store::StageRestore(const std::string& file) {
+  return store::StageRestore(file, path_);
+}
+
+absl::Status Store::CheckRoom() const {
+  struct statvfs fs{};
+  if (statvfs(path_.c_str(), &fs) < 0) return ErrnoError(errno, absl::StrCat("statvfs ", path_));
+  const uint64_t free = uint64_t{fs.f_bavail} * fs.f_frsize;
+  return free < kReserveBytes ? DiskFull() : absl::OkStatus();
+}
 
 absl::StatusOr<Transaction> Store::Begin(Durability durability) {
   Transaction transaction(*this);

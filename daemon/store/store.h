@@ -59,6 +59,9 @@ class View {
   // Oldest first, those after `after` (0: from the first) that `keep` accepts.
   absl::StatusOr<Page<v1::Workload>> ListWorkloads(
       int64_t after, int limit, const std::function<bool(const v1::Workload&)>& keep) const;
+  // Uid and state of each, in no order: cheap, whatever else is in them.
+  absl::StatusOr<std::vector<std::pair<std::string, v1::State>>> WorkloadStates(
+      v1::Kind kind) const;
   absl::StatusOr<std::vector<std::string>> WorkloadsOfImage(const std::string& image) const;
 
   // By id or a unique prefix of at least 4 digits. NOT_FOUND
@@ -123,9 +126,15 @@ class Store {
   // Copies the inventory to `file` (backup.h), as it is at one moment. Others may read
   // and write meanwhile.
   absl::Status Backup(const std::string& file);
+  // Has a copy of `file` take this inventory's place at the next start (backup.h).
+  absl::Status StageRestore(const std::string& file);
 
   View Read() { return View(*this); }
   absl::StatusOr<Transaction> Begin(Durability durability);
+
+  // RESOURCE_EXHAUSTED (DISK_FULL) when the disk has so little room that what is begun
+  // now might not be recorded to its end.
+  absl::Status CheckRoom() const;
 
   // Told of every committed event, in order of revision, under the store's lock:
   // it must be quick and must not use the store. Set once, before the first
@@ -137,11 +146,13 @@ class Store {
  private:
   friend class View;
   friend class Transaction;
-  explicit Store(Database database) : database_(std::move(database)) {}
+  Store(Database database, std::string path)
+      : database_(std::move(database)), path_(std::move(path)) {}
   absl::Status Tidy();
 
   std::mutex mutex_;
   Database database_;  // guarded by mutex_
+  const std::string path_;
   Durability durability_ = Durability::kPromise;
   std::function<void(const std::vector<v1::Event>&)> listener_;
 };

@@ -80,6 +80,19 @@ absl::StatusOr<Page<v1::Workload>> View::ListWorkloads(
   }
 }
 
+absl::StatusOr<std::vector<std::pair<std::string, v1::State>>> View::WorkloadStates(
+    v1::Kind kind) const {
+  VX_ASSIGN_OR_RETURN(Statement s,
+                      db().Prepare("SELECT uid, state FROM workloads WHERE kind = ?1"));
+  s.Bind(1, int64_t{kind});
+  std::vector<std::pair<std::string, v1::State>> states;
+  while (true) {
+    VX_ASSIGN_OR_RETURN(bool row, s.Step());
+    if (!row) return states;
+    states.emplace_back(s.Bytes(0), static_cast<v1::State>(s.Int(1)));
+  }
+}
+
 absl::StatusOr<std::vector<std::string>> View::WorkloadsOfImage(const std::string& image) const {
   VX_ASSIGN_OR_RETURN(Statement s,
                       db().Prepare("SELECT name FROM workloads WHERE image = ?1 ORDER BY seq"));

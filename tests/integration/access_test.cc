@@ -57,8 +57,8 @@ TEST_F(AccessTest, AnUnknownPeerIsRefused) {
 TEST_F(AccessTest, EveryMethodNamesItsPermission) {
   const auto* pool = google::protobuf::DescriptorPool::generated_pool();
   int methods = 0;
-  for (const char* name : {"WorkloadService", "OperationService", "EventService", "ImageService",
-                           "SystemService"}) {
+  for (const char* name :
+       {"WorkloadService", "OperationService", "EventService", "ImageService", "SystemService"}) {
     const auto* service = pool->FindServiceByName(std::string("vx.v1.") + name);
     ASSERT_NE(service, nullptr) << name;
     for (int i = 0; i < service->method_count(); ++i, ++methods) {
@@ -109,7 +109,8 @@ TEST_F(AccessTest, ReflectionListsTheServices) {
   std::vector<grpc::Slice> slices;
   ASSERT_TRUE(response.Dump(&slices).ok());
   std::string bytes;
-  for (const grpc::Slice& s : slices) bytes.append(reinterpret_cast<const char*>(s.begin()), s.size());
+  for (const grpc::Slice& s : slices)
+    bytes.append(reinterpret_cast<const char*>(s.begin()), s.size());
   EXPECT_THAT(bytes, testing::HasSubstr("vx.v1.WorkloadService"));
   EXPECT_THAT(bytes, testing::HasSubstr("grpc.health.v1.Health"));
   grpc::Status status;

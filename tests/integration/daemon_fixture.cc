@@ -50,7 +50,7 @@ void DaemonTest::StartDaemon() {
   auto driver = std::make_unique<fake::FakeDriver>(environment);
   driver_ = driver.get();
   core_->drivers().Add(std::move(driver));
-  ASSERT_TRUE(core_->Start().ok());
+  ASSERT_TRUE(core_->Start(booted).ok());
   auto listening = service::BindSocket(socket(), "");
   ASSERT_TRUE(listening.ok()) << listening.status();
   auto server = service::Server::Start(
@@ -62,8 +62,8 @@ void DaemonTest::StartDaemon() {
   grpc::ChannelArguments arguments;
   // Each life of the daemon is talked to over a connection of its own.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  channel_ = grpc::CreateCustomChannel("unix:" + socket(), grpc::InsecureChannelCredentials(),
-                                       arguments);
+  channel_ =
+      grpc::CreateCustomChannel("unix:" + socket(), grpc::InsecureChannelCredentials(), arguments);
   workloads_ = v1::WorkloadService::NewStub(channel_);
   operations_ = v1::OperationService::NewStub(channel_);
   events_ = v1::EventService::NewStub(channel_);
@@ -166,15 +166,19 @@ void DaemonTest::WaitGone(const std::string& name) {
   stream->Finish();
 }
 
-void DaemonTest::WaitStopped(const std::string& name) {
+void DaemonTest::WaitFor(const std::string& name, v1::WaitCondition condition) {
   grpc::ClientContext context;
   v1::WaitWorkloadRequest request;
   v1::WaitWorkloadResponse response;
   request.set_name(name);
+  request.set_condition(condition);
   request.mutable_timeout()->set_seconds(20);
   grpc::Status status = workloads_->WaitWorkload(&context, request, &response);
   EXPECT_TRUE(status.ok()) << status.error_message();
 }
+
+void DaemonTest::WaitStopped(const std::string& name) { WaitFor(name, v1::WAIT_CONDITION_STOPPED); }
+void DaemonTest::WaitRunning(const std::string& name) { WaitFor(name, v1::WAIT_CONDITION_RUNNING); }
 
 std::string Reason(const google::rpc::Status& status) {
   google::rpc::ErrorInfo info;

@@ -32,6 +32,8 @@ class DaemonTest : public testing::Test {
 
   // Options of the fake driver for the next start.
   std::map<std::string, std::string> driver_options;
+  // Of the host, before the next start.
+  bool booted = false;
 
   void StartDaemon();
   // Orderly, as SIGTERM does.
@@ -85,10 +87,13 @@ class DaemonTest : public testing::Test {
   v1::Operation Delete(const std::string& name);
   // Until the workload is stopped, or gone.
   void WaitStopped(const std::string& name);
+  void WaitRunning(const std::string& name);
   // Until it is removed: an event says so, or it is gone already.
   void WaitGone(const std::string& name);
 
  private:
+  void WaitFor(const std::string& name, v1::WaitCondition condition);
+
   std::string dir_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<image::ImageStore> image_store_;

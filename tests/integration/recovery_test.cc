@@ -1,4 +1,8 @@
 // What a new daemon finds: the store and the host are made to agree.
+#include <csignal>
+
+#include "absl/time/clock.h"
+#include "daemon/core/timestamps.h"
 #include "tests/integration/daemon_fixture.h"
 
 namespace vx::integration {
@@ -9,17 +13,24 @@ class RecoveryTest : public DaemonTest {
   RecoveryTest() { StartDaemon(); }
 
   // Writes what an interrupted daemon leaves: an operation that never ended.
-  void LeaveOpen(v1::OperationType type, const std::string& uid) {
+  void LeaveOpen(v1::OperationType type, const std::string& uid, v1::Operation operation = {}) {
     auto store = store::Store::Open(dir() + "/vx.db");
     ASSERT_TRUE(store.ok());
     auto tx = (*store)->Begin(store::Durability::kPromise);
     ASSERT_TRUE(tx.ok());
-    v1::Operation operation;
     operation.set_id("feedfacefeedfacefeedfacefeedface");
     operation.set_type(type);
+    *operation.mutable_create_time() = core::ToProto(absl::Now());
     operation.set_state(v1::OPERATION_STATE_PENDING);
     operation.set_workload_uid(uid);
     ASSERT_TRUE(tx->PutOperation(operation).ok());
+    ASSERT_TRUE(tx->Commit().ok());
+  }
+
+  void Put(const v1::Workload& workload) {
+    auto store = store::Store::Open(dir() + "/vx.db");
+    auto tx = (*store)->Begin(store::Durability::kPromise);
+    ASSERT_TRUE(tx->PutWorkload(workload).ok());
     ASSERT_TRUE(tx->Commit().ok());
   }
 
@@ -61,12 +72,7 @@ TEST_F(RecoveryTest, AnInterruptedCreateIsUndoneAndAborted) {
   v1::Workload half = Get("web");
   StopDaemon();
   half.mutable_status()->set_state(v1::STATE_CREATING);
-  {
-    auto store = store::Store::Open(dir() + "/vx.db");
-    auto tx = (*store)->Begin(store::Durability::kPromise);
-    ASSERT_TRUE(tx->PutWorkload(half).ok());
-    ASSERT_TRUE(tx->Commit().ok());
-  }
+  Put(half);
   LeaveOpen(v1::OPERATION_TYPE_CREATE, uid);
   StartDaemon();
   v1::Operation ended = Interrupted();
@@ -95,6 +101,33 @@ TEST_F(RecoveryTest, AnInterruptedStopIsFinished) {
   EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
 }
 
+TEST_F(RecoveryTest, AnInterruptedStopIsFinishedWithTheGraceThatItWasGiven) {
+  v1::Workload wanted = Spec("deaf", {"trap-term", ";", "sleep", "infinity"});
+  wanted.mutable_spec()->mutable_stop_grace()->set_seconds(3600);
+  v1::CreateWorkloadResponse created;
+  ASSERT_TRUE(Create(wanted, created, "", /*start=*/true).ok());
+  const std::string uid = Wait(created.operation()).workload_uid();
+  StopDaemon();
+  v1::Operation stop;
+  stop.mutable_grace()->set_nanos(1);
+  LeaveOpen(v1::OPERATION_TYPE_STOP, uid, stop);
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_DONE);
+  EXPECT_EQ(Get("deaf").status().exit().signal(), SIGKILL);
+}
+
+TEST_F(RecoveryTest, ARestartInterruptedInItsStopIsNotCalledDone) {
+  const std::string uid = Made("web", {"sleep", "infinity"}, /*start=*/true).uid();
+  v1::Workload stopping = Get("web");
+  StopDaemon();
+  stopping.mutable_status()->set_state(v1::STATE_STOPPING);
+  Put(stopping);
+  LeaveOpen(v1::OPERATION_TYPE_RESTART, uid);
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+}
+
 TEST_F(RecoveryTest, AnInterruptedStartThatDidNotHappenIsAborted) {
   const std::string uid = Made("web", {"sleep", "infinity"}).uid();
   StopDaemon();
@@ -104,13 +137,44 @@ TEST_F(RecoveryTest, AnInterruptedStartThatDidNotHappenIsAborted) {
   EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
 }
 
-TEST_F(RecoveryTest, WhatBelongsToNoWorkloadIsRemoved) {
+TEST_F(RecoveryTest, WhatAnOperationMadeAndNoWorkloadHasIsRemoved) {
   v1::Workload stray = Spec("stray", {"sleep", "infinity"});
   stray.set_uid("0123456789abcdef0123456789abcdef");
   ASSERT_TRUE(driver().Prepare(stray, {}).ok());
-  RestartDaemon();
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_CREATE, stray.uid());
+  StartDaemon();
   WaitReady();
   EXPECT_TRUE(driver().List()->empty());
+}
+
+TEST_F(RecoveryTest, WhatTheInventoryNeverKnewIsEndedAndItsFilesStay) {
+  v1::Workload stray = Spec("stray", {"sleep", "infinity"});
+  stray.set_uid("0123456789abcdef0123456789abcdef");
+  ASSERT_TRUE(driver().Prepare(stray, {}).ok());
+  ASSERT_TRUE(driver().Create(stray).ok());
+  ASSERT_TRUE(driver().Start(stray.uid()).ok());
+  RestartDaemon();
+  WaitReady();
+  ASSERT_EQ(driver().List()->size(), 1u);
+  EXPECT_EQ(driver().Observe(stray.uid())->presence, driver::Presence::kPrepared);
+}
+
+TEST_F(RecoveryTest, WhatIsToStartWithTheHostIsStartedAfterABoot) {
+  v1::Workload wanted = Spec("auto", {"sleep", "infinity"});
+  wanted.mutable_spec()->set_autostart(true);
+  v1::CreateWorkloadResponse created;
+  ASSERT_TRUE(Create(wanted, created).ok());
+  Wait(created.operation());
+  Made("plain", {"sleep", "infinity"});
+  RestartDaemon();
+  WaitReady();
+  EXPECT_EQ(Get("auto").status().state(), v1::STATE_STOPPED);
+  booted = true;
+  RestartDaemon();
+  WaitReady();
+  WaitRunning("auto");
+  EXPECT_EQ(Get("plain").status().state(), v1::STATE_STOPPED);
 }
 
 TEST_F(RecoveryTest, WhatIsAskedWhileTheDriverProbesIsDoneAfter) {

@@ -25,6 +25,7 @@ Action DeclareEvents(Arguments& arguments);
 Action DeclareOperation(Arguments& arguments);
 Action DeclareImage(Arguments& arguments);
 Action DeclareInfo(Arguments& arguments);
+Action DeclareSystem(Arguments& arguments);
 Action DeclareDoctor(Arguments& arguments);
 Action DeclareVersion(Arguments& arguments);
 

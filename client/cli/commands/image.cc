@@ -8,8 +8,8 @@
 #include "client/cli/changes.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/errors.h"
-#include "client/cli/image_files.h"
 #include "client/cli/render/listing.h"
+#include "client/cli/transfers.h"
 #include "client/lib/pages.h"
 #include "client/lib/units.h"
 

@@ -1,5 +1,7 @@
 #include <memory>
+#include <optional>
 
+#include "absl/strings/str_cat.h"
 #include "client/cli/changes.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/errors.h"
@@ -15,8 +17,14 @@ struct UpdateFlags {
   std::string name;
   SpecFlags spec;  // its resources only
   std::vector<std::string> labels;
+  std::optional<std::string> autostart;
   bool no_wait = false;
 };
+
+absl::StatusOr<bool> ParseSwitch(const char* flag, const std::string& text) {
+  if (text == "on" || text == "off") return text == "on";
+  return UsageError(absl::StrCat(flag, ": \"", text, "\" is neither on nor off"));
+}
 
 // Labels are replaced as a whole by the API: those that are there stay.
 absl::Status MergeLabels(client::Connection& connection, const UpdateFlags& flags,
@@ -41,17 +49,22 @@ void FillMask(const UpdateFlags& flags, google::protobuf::FieldMask* mask) {
   if (flags.spec.cpus.has_value()) mask->add_paths("spec.resources.cpus");
   if (flags.spec.memory.has_value()) mask->add_paths("spec.resources.memory_bytes");
   if (flags.spec.pids.has_value()) mask->add_paths("spec.resources.pids");
+  if (flags.autostart.has_value()) mask->add_paths("spec.autostart");
 }
 
 absl::StatusOr<v1::Operation> Begin(Context& context, const UpdateFlags& flags) {
   v1::UpdateWorkloadRequest request;
   FillMask(flags, request.mutable_update_mask());
   if (request.update_mask().paths().empty()) {
-    return UsageError("nothing to change", "give --label, --cpus, --memory or --pids");
+    return UsageError("nothing to change", "give --label, --cpus, --memory, --pids or --autostart");
   }
   v1::Workload* workload = request.mutable_workload();
   workload->set_name(flags.name);
   VX_RETURN_IF_ERROR(FillResources(flags.spec, workload->mutable_spec()->mutable_resources()));
+  if (flags.autostart.has_value()) {
+    VX_ASSIGN_OR_RETURN(bool on, ParseSwitch("--autostart", *flags.autostart));
+    workload->mutable_spec()->set_autostart(on);
+  }
   VX_ASSIGN_OR_RETURN(client::Connection * connection, context.Connect());
   if (!flags.labels.empty()) VX_RETURN_IF_ERROR(MergeLabels(*connection, flags, workload));
   VX_ASSIGN_OR_RETURN(auto response, connection->UpdateWorkload(request));
@@ -71,6 +84,8 @@ Action DeclareUpdate(Arguments& arguments) {
   arguments.Word("NAME", &flags->name, "Name, uid or beginning of a uid");
   DeclareResources(arguments, &flags->spec);
   arguments.List("-l,--label", &flags->labels, "K=V", "Set this label; K- removes it");
+  arguments.Option("--autostart", &flags->autostart, "on|off",
+                   "Start it whenever the host was booted");
   arguments.Flag("--no-wait", &flags->no_wait, "Print the operation's id instead of waiting");
   for (const char* name : {"--restart", "-p,--publish"}) arguments.NotYet(name, true);
   arguments.Example("vxctl update web --cpus 2 -m 1G -l tier=front");

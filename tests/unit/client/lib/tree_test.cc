@@ -47,19 +47,20 @@ v1::Workload Web() {
 }
 
 TEST(Tree, PrintsAWorkloadAsDocumented) {
-  EXPECT_EQ(Json(Web()),
-            R"({"name":"web","uid":"0123456789abcdef0123456789abcdef","kind":"container",)"
-            R"("labels":{"app":"shop","tier":"front"},)"
-            R"("spec":{"image":"busybox:latest","command":["sh"],"entrypoint":[],"env":{},)"
-            R"("workingDir":"","user":"","hostname":"",)"
-            R"("resources":{"cpus":0.5,"memoryBytes":null,"diskBytes":null,"pids":null},)"
-            R"("mounts":[],"ports":[],"networks":[],"restart":"on-failure","health":null,)"
-            R"("removeOnExit":false,"stopSignal":"","stopGrace":"10s","privileged":false},)"
-            R"("status":{"state":"stopped","desired":"","pid":0,"addresses":[],"startTime":null,)"
-            R"("exit":{"code":0,"signal":0,"reason":"oom","time":null,"message":""},)"
-            R"("restarts":0,"health":"","agent":"","shimPid":0,"message":""},)"
-            R"("createTime":"2027-01-15T08:00:00.12Z","updateTime":null,)"
-            R"("generation":1152921504606846976,"etag":""})");
+  EXPECT_EQ(
+      Json(Web()),
+      R"({"name":"web","uid":"0123456789abcdef0123456789abcdef","kind":"container",)"
+      R"("labels":{"app":"shop","tier":"front"},)"
+      R"("spec":{"image":"busybox:latest","command":["sh"],"entrypoint":[],"env":{},)"
+      R"("workingDir":"","user":"","hostname":"",)"
+      R"("resources":{"cpus":0.5,"memoryBytes":null,"diskBytes":null,"pids":null},)"
+      R"("mounts":[],"ports":[],"networks":[],"restart":"on-failure","health":null,)"
+      R"("removeOnExit":false,"stopSignal":"","stopGrace":"10s","privileged":false,"autostart":false},)"
+      R"("status":{"state":"stopped","desired":"","pid":0,"addresses":[],"startTime":null,)"
+      R"("exit":{"code":0,"signal":0,"reason":"oom","time":null,"message":""},)"
+      R"("restarts":0,"health":"","agent":"","shimPid":0,"message":""},)"
+      R"("createTime":"2027-01-15T08:00:00.12Z","updateTime":null,)"
+      R"("generation":1152921504606846976,"etag":""})");
 }
 
 TEST(Tree, PrintsAnEmptyMessageInFull) {

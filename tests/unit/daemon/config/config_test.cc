@@ -86,10 +86,11 @@ TEST_F(ConfigTest, FlagsWinOverTheEnvironmentWhichWinsOverTheFile) {
   std::vector<std::string> words = {"vxd", "--config", file_, "--set", "vm.uri=c"};
   std::vector<char*> argv;
   for (std::string& word : words) argv.push_back(word.data());
-  auto verdict = ParseCommandLine(static_cast<int>(argv.size()), argv.data(), config_);
+  auto line = ParseCommandLine(static_cast<int>(argv.size()), argv.data(), config_);
   unsetenv("VX_VM_ACCEL");
   unsetenv("VX_VM_URI");
-  ASSERT_TRUE(verdict.ok()) << verdict.status();
+  ASSERT_TRUE(line.ok()) << line.status();
+  EXPECT_FALSE(line->exit);
   EXPECT_EQ(config_.Get("log.level"), "error");
   EXPECT_EQ(config_.Get("vm.accel"), "tcg");
   EXPECT_EQ(config_.Get("vm.uri"), "c");

@@ -1,4 +1,4 @@
-#include "daemon/core/instance.h"
+#include "daemon/core/state_dir.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
+#include "daemon/base/file.h"
 #include "daemon/base/unique_fd.h"
 #include "tests/unit/daemon/base/temp_dir.h"
 
@@ -60,41 +61,57 @@ class Process {
   pid_t reported_ = -1;
 };
 
-class InstanceTest : public testing::Test {
+class StateDirTest : public testing::Test {
  protected:
   TempDir dir_;
 };
 
-TEST_F(InstanceTest, KeepsItsId) {
-  const std::string id = OpenInstance(dir_.path())->id;
+TEST_F(StateDirTest, KeepsItsIdAlsoWithoutTheFile) {
+  auto store = OpenInventory(dir_.path());
+  ASSERT_TRUE(store.ok()) << store.status();
+  const std::string id = *InstanceId(dir_.path(), **store);
   EXPECT_EQ(id.size(), 8u);
-  EXPECT_EQ(OpenInstance(dir_.path())->id, id);
+  EXPECT_EQ(*InstanceId(dir_.path(), **store), id);
+  ASSERT_EQ(unlink((dir_ / "instance-id").c_str()), 0);
+  EXPECT_EQ(*InstanceId(dir_.path(), **store), id);
 }
 
-TEST_F(InstanceTest, IsOfOneProcessWhichIsNamed) {
+TEST_F(StateDirTest, AnInventoryThatIsGoneIsNotBegunAnew) {
+  {
+    auto store = OpenInventory(dir_.path());
+    ASSERT_TRUE(InstanceId(dir_.path(), **store).ok());
+  }
+  ASSERT_EQ(truncate((dir_ / "vx.db").c_str(), 0), 0);
+  EXPECT_EQ(ErrorReason(OpenInventory(dir_.path()).status()), "DATABASE_MISSING");
+  ASSERT_EQ(unlink((dir_ / "vx.db").c_str()), 0);
+  EXPECT_EQ(ErrorReason(OpenInventory(dir_.path()).status()), "DATABASE_MISSING");
+  EXPECT_FALSE(PathExists(dir_ / "vx.db"));
+}
+
+TEST_F(StateDirTest, IsOfOneProcessWhichIsNamed) {
   Process holder([&](const Process& self) {
-    auto instance = OpenInstance(dir_.path());
-    self.Report(instance.ok() ? getpid() : -1);
+    auto lock = LockStateDir(dir_.path());
+    self.Report(lock.ok() ? getpid() : -1);
   });
   ASSERT_EQ(holder.reported(), holder.pid());
-  auto second = OpenInstance(dir_.path());
+  auto second = LockStateDir(dir_.path());
   EXPECT_EQ(ErrorReason(second.status()), "STATE_DIR_IN_USE");
   EXPECT_THAT(std::string(second.status().message()),
               HasSubstr(absl::StrCat("pid ", holder.pid())));
   holder.Kill();
-  EXPECT_TRUE(OpenInstance(dir_.path()).ok());
+  EXPECT_TRUE(LockStateDir(dir_.path()).ok());
 }
 
-TEST_F(InstanceTest, IsFreeWhenItsProcessIsKilledWithAChildBeforeItsExec) {
+TEST_F(StateDirTest, IsFreeWhenItsProcessIsKilledWithAChildBeforeItsExec) {
   Process holder([&](const Process& self) {
-    auto instance = OpenInstance(dir_.path());
-    const pid_t child = instance.ok() ? fork() : -1;
+    auto lock = LockStateDir(dir_.path());
+    const pid_t child = lock.ok() ? fork() : -1;
     if (child != 0) self.Report(child);
     while (true) pause();
   });
   ASSERT_GT(holder.reported(), 0);
   holder.Kill();
-  EXPECT_TRUE(OpenInstance(dir_.path()).ok());
+  EXPECT_TRUE(LockStateDir(dir_.path()).ok());
   kill(holder.reported(), SIGKILL);
 }
 

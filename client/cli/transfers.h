@@ -1,4 +1,4 @@
-// Images to and from files.
+// What goes to and comes from files: images, the inventory.
 #pragma once
 
 #include <string>
@@ -19,5 +19,12 @@ absl::StatusOr<v1::Operation> ImportImage(client::Connection& connection, const 
 // file appears, or is replaced, only when all of it is there.
 absl::Status ExportImage(client::Connection& connection, const std::string& name,
                          const std::string& file);
+
+// The same for a copy of the inventory, which only its owner may read.
+absl::Status BackupInventory(client::Connection& connection, const std::string& file);
+
+// Sends the file ("-": stdin). Returns how many workloads are in it.
+absl::StatusOr<int> RestoreInventory(client::Connection& connection, const std::string& file,
+                                     bool force);
 
 }  // namespace vx::cli
