@@ -45,6 +45,7 @@ class DaemonTest : public testing::Test {
   }
 
   fake::FakeDriver& driver() { return *driver_; }
+  store::Store& store() { return *store_; }
   const std::string& dir() const { return dir_; }
   std::string socket() const { return dir_ + "/vxd.sock"; }
   std::shared_ptr<grpc::Channel> channel() { return channel_; }

@@ -23,6 +23,21 @@ class EventsTest : public DaemonTest {
     if (status) *status = finished;
     return seen;
   }
+
+  // More than is kept.
+  void TellOfMuch() {
+    v1::Event event;
+    event.set_type(v1::EVENT_TYPE_WORKLOAD_CHANGED);
+    event.mutable_workload()->set_name("busy");
+    // Also more than gRPC keeps for who does not read.
+    event.mutable_workload()->mutable_status()->set_message(std::string(1000, 'x'));
+    for (int64_t told = 0; told < 2 * store::kEventsKept; told += 1000) {
+      auto tx = store().Begin(store::Durability::kObservation);
+      ASSERT_TRUE(tx.ok()) << tx.status();
+      for (int i = 0; i < 1000; ++i) ASSERT_TRUE(tx->AppendEvent(event).ok());
+      ASSERT_TRUE(tx->Commit().ok());
+    }
+  }
 };
 
 TEST_F(EventsTest, AWatchBeginsWithASnapshot) {
@@ -95,6 +110,37 @@ TEST_F(EventsTest, RevisionsGoOnAfterARestart) {
   std::vector<v1::Event> events = UpToNow(before);
   ASSERT_FALSE(events.empty());
   EXPECT_EQ(events.front().revision(), before + 1);
+}
+
+TEST_F(EventsTest, ARevisionThatIsNotKeptAnyMoreIsOutOfRange) {
+  Made("web", {"true"});
+  const int64_t base = UpToNow(0).back().revision();
+  TellOfMuch();
+  grpc::Status status;
+  EXPECT_TRUE(UpToNow(base, &status).empty());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::OUT_OF_RANGE);
+  EXPECT_EQ(Reason(status), "REVISION_TOO_OLD");
+}
+
+TEST_F(EventsTest, AWatcherThatDoesNotReadIsDroppedWithAReasonAndHoldsUpNobody) {
+  Made("web", {"true"});
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + std::chrono::minutes(2));
+  auto slow = events().WatchEvents(&context, v1::WatchEventsRequest());
+  v1::WatchEventsResponse response;
+  ASSERT_TRUE(slow->Read(&response));
+  TellOfMuch();
+  Made("job", {"true"});
+  EXPECT_EQ(UpToNow(0).size(), 3u);
+  int64_t last = 0;
+  while (slow->Read(&response)) {
+    if (response.event().type() == v1::EVENT_TYPE_SNAPSHOT) continue;
+    EXPECT_TRUE(last == 0 || response.event().revision() == last + 1) << "a gap";
+    last = response.event().revision();
+  }
+  const grpc::Status status = slow->Finish();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
+  EXPECT_EQ(Reason(status), "WATCHER_TOO_SLOW");
 }
 
 TEST_F(EventsTest, HundredsOfWatchersAreServed) {
