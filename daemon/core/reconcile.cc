@@ -93,18 +93,22 @@ absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workl
         return AbortedError("vxd stopped while it made the workload; what there was is undone");
       }
       return FinishStart(driver, workload);
-    case v1::OPERATION_TYPE_RESTART:
-      if (workload.status().state() == v1::STATE_STOPPING) {
-        VX_RETURN_IF_ERROR(FinishStop(driver, workload, operation));
-        return AbortedError("vxd stopped between the stop and the start");
-      }
-      return FinishStart(driver, workload);
     case v1::OPERATION_TYPE_START:
       return FinishStart(driver, workload);
+    case v1::OPERATION_TYPE_RESTART:
+      return FinishRestart(driver, workload, operation);
     case v1::OPERATION_TYPE_STOP:
       return FinishStop(driver, workload, operation);
     case v1::OPERATION_TYPE_DELETE:
       return Remove(driver, workload);
+    case v1::OPERATION_TYPE_PAUSE:
+      return FinishFreeze(driver, workload, driver::Presence::kPaused);
+    case v1::OPERATION_TYPE_RESUME:
+      return FinishFreeze(driver, workload, driver::Presence::kRunning);
+    case v1::OPERATION_TYPE_KILL:
+      return FinishKill(driver, workload);
+    case v1::OPERATION_TYPE_UPDATE:
+      return UndoUpdate(driver, workload);
     default:
       return AbortedError("vxd stopped before the change was done");
   }
@@ -123,6 +127,47 @@ absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& worklo
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
   if (workload.spec().remove_on_exit()) VX_RETURN_IF_ERROR(Remove(driver, workload));
   return AbortedError("vxd stopped before the workload was started");
+}
+
+// What is recorded says how far it came: a run that is still there is the old one
+// until its end is recorded.
+absl::Status Workloads::FinishRestart(driver::Driver& driver, v1::Workload& workload,
+                                      const v1::Operation& operation) {
+  switch (workload.status().state()) {
+    case v1::STATE_RUNNING:
+    case v1::STATE_PAUSED:
+      return AbortedError("vxd stopped before it restarted the workload");
+    case v1::STATE_STOPPING:
+      VX_RETURN_IF_ERROR(FinishStop(driver, workload, operation));
+      return AbortedError("vxd stopped before the workload was started again");
+    default:
+      return FinishStart(driver, workload);
+  }
+}
+
+absl::Status Workloads::FinishFreeze(driver::Driver& driver, v1::Workload& workload,
+                                     driver::Presence wanted) {
+  VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
+  if (seen.presence == wanted) return Absorb(driver, workload);
+  return AbortedError("vxd stopped before the change was done");
+}
+
+// Its signal is not known any more: it has done its work if the run has ended.
+absl::Status Workloads::FinishKill(driver::Driver& driver, v1::Workload& workload) {
+  if (!IsActive(workload)) return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
+  if (Runs(seen.presence)) return AbortedError("vxd stopped before the signal ended the workload");
+  return CloseRun(driver, workload, seen, /*by_user=*/true);
+}
+
+// The recorded limits are the old ones; the new ones may be in force.
+absl::Status Workloads::UndoUpdate(driver::Driver& driver, const v1::Workload& workload) {
+  if (IsActive(workload)) {
+    const absl::Status undone = driver.Update(workload.uid(), workload.spec().resources());
+    // A run that has ended, or of a kind without live updates, has no new ones.
+    if (!undone.ok() && !absl::IsFailedPrecondition(undone)) return undone;
+  }
+  return AbortedError("vxd stopped before the change was done");
 }
 
 // With what is left of the grace.

@@ -154,6 +154,13 @@ class Workloads {
   absl::Status FinishStart(driver::Driver& driver, v1::Workload& workload);
   absl::Status FinishStop(driver::Driver& driver, v1::Workload& workload,
                           const v1::Operation& operation);
+  absl::Status FinishRestart(driver::Driver& driver, v1::Workload& workload,
+                             const v1::Operation& operation);
+  // Done if the host shows it so.
+  absl::Status FinishFreeze(driver::Driver& driver, v1::Workload& workload,
+                            driver::Presence wanted);
+  absl::Status FinishKill(driver::Driver& driver, v1::Workload& workload);
+  absl::Status UndoUpdate(driver::Driver& driver, const v1::Workload& workload);
   absl::Status EndOf(const v1::Operation& operation) const;
   void SweepOrphans(driver::Driver& driver);
   absl::Status RemoveOrphan(driver::Driver& driver, const std::string& uid);

@@ -116,18 +116,6 @@ TEST_F(RecoveryTest, AnInterruptedStopIsFinishedWithTheGraceThatItWasGiven) {
   EXPECT_EQ(Get("deaf").status().exit().signal(), SIGKILL);
 }
 
-TEST_F(RecoveryTest, ARestartInterruptedInItsStopIsNotCalledDone) {
-  const std::string uid = Made("web", {"sleep", "infinity"}, /*start=*/true).uid();
-  v1::Workload stopping = Get("web");
-  StopDaemon();
-  stopping.mutable_status()->set_state(v1::STATE_STOPPING);
-  Put(stopping);
-  LeaveOpen(v1::OPERATION_TYPE_RESTART, uid);
-  StartDaemon();
-  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
-  EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
-}
-
 TEST_F(RecoveryTest, AnInterruptedStartThatDidNotHappenIsAborted) {
   const std::string uid = Made("web", {"sleep", "infinity"}).uid();
   StopDaemon();
@@ -135,6 +123,78 @@ TEST_F(RecoveryTest, AnInterruptedStartThatDidNotHappenIsAborted) {
   StartDaemon();
   EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
   EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+}
+
+TEST_F(RecoveryTest, AnInterruptedRestartThatHadNotEndedTheRunIsAborted) {
+  const v1::Workload before = Made("web", {"sleep", "infinity"}, /*start=*/true);
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_RESTART, before.uid());
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  WaitReady();
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_RUNNING);
+  EXPECT_EQ(Get("web").status().pid(), before.status().pid());
+}
+
+TEST_F(RecoveryTest, AnInterruptedRestartThatWasEndingTheRunEndsItAndIsAborted) {
+  v1::Workload ending = Made("web", {"sleep", "infinity"}, /*start=*/true);
+  StopDaemon();
+  ending.mutable_status()->set_state(v1::STATE_STOPPING);
+  Put(ending);
+  LeaveOpen(v1::OPERATION_TYPE_RESTART, ending.uid());
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  WaitReady();
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+}
+
+TEST_F(RecoveryTest, AnInterruptedPauseThatTookEffectIsDone) {
+  const std::string uid = Made("web", {"sleep", "infinity"}, /*start=*/true).uid();
+  ASSERT_TRUE(driver().Pause(uid).ok());
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_PAUSE, uid);
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_DONE);
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_PAUSED);
+}
+
+TEST_F(RecoveryTest, AnInterruptedPauseThatTookNoEffectIsAborted) {
+  const std::string uid = Made("web", {"sleep", "infinity"}, /*start=*/true).uid();
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_PAUSE, uid);
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_RUNNING);
+}
+
+TEST_F(RecoveryTest, AnInterruptedKillThatEndedTheRunIsDoneAndAUsers) {
+  const std::string uid = Made("web", {"sleep", "infinity"}, /*start=*/true).uid();
+  driver().SetObserver(nullptr);
+  ASSERT_TRUE(driver().Kill(uid, SIGKILL).ok());
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_KILL, uid);
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_DONE);
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+  EXPECT_EQ(Get("web").status().exit().reason(), v1::EXIT_REASON_USER);
+}
+
+TEST_F(RecoveryTest, AnInterruptedUpdateLeavesTheOldLimitInForce) {
+  const v1::Workload before =
+      Made("web", {"on", "USR1", "memory", ";", "sleep", "infinity"}, /*start=*/true);
+  v1::Resources larger;
+  larger.set_memory_bytes(1 << 30);
+  ASSERT_TRUE(driver().Update(before.uid(), larger).ok());
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_UPDATE, before.uid());
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  ASSERT_TRUE(driver().Kill(before.uid(), SIGUSR1).ok());
+  auto log = driver().OpenLog(before.uid(), {});
+  ASSERT_TRUE(log.ok());
+  driver::LogEntry entry;
+  ASSERT_TRUE((*log)->Next(entry).value_or(false));
+  EXPECT_EQ(entry.data, "0\n");
 }
 
 TEST_F(RecoveryTest, WhatAnOperationMadeAndNoWorkloadHasIsRemoved) {
