@@ -117,7 +117,9 @@ absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workl
 absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& workload) {
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
   if (Runs(seen.presence)) return Absorb(driver, workload);
-  const bool started = seen.start_time != absl::InfinitePast();
+  // What ended before this start had begun is an earlier run.
+  const bool begun = workload.status().state() == v1::STATE_STARTING;
+  const bool started = begun && seen.start_time != absl::InfinitePast();
   if (seen.presence == driver::Presence::kExited && started) {
     return CloseRun(driver, workload, seen, /*by_user=*/false);
   }

@@ -27,9 +27,12 @@ class RecoveryTest : public DaemonTest {
     ASSERT_TRUE(tx->Commit().ok());
   }
 
-  void Put(const v1::Workload& workload) {
+  // The same for how far it had come with a workload.
+  void Record(const v1::Workload& workload) {
     auto store = store::Store::Open(dir() + "/vx.db");
+    ASSERT_TRUE(store.ok());
     auto tx = (*store)->Begin(store::Durability::kPromise);
+    ASSERT_TRUE(tx.ok());
     ASSERT_TRUE(tx->PutWorkload(workload).ok());
     ASSERT_TRUE(tx->Commit().ok());
   }
@@ -72,7 +75,7 @@ TEST_F(RecoveryTest, AnInterruptedCreateIsUndoneAndAborted) {
   v1::Workload half = Get("web");
   StopDaemon();
   half.mutable_status()->set_state(v1::STATE_CREATING);
-  Put(half);
+  Record(half);
   LeaveOpen(v1::OPERATION_TYPE_CREATE, uid);
   StartDaemon();
   v1::Operation ended = Interrupted();
@@ -140,12 +143,28 @@ TEST_F(RecoveryTest, AnInterruptedRestartThatWasEndingTheRunEndsItAndIsAborted) 
   v1::Workload ending = Made("web", {"sleep", "infinity"}, /*start=*/true);
   StopDaemon();
   ending.mutable_status()->set_state(v1::STATE_STOPPING);
-  Put(ending);
+  Record(ending);
   LeaveOpen(v1::OPERATION_TYPE_RESTART, ending.uid());
   StartDaemon();
   EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
   WaitReady();
   EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+}
+
+TEST_F(RecoveryTest, AnInterruptedRestartThatHadOnlyEndedTheRunIsAborted) {
+  v1::Workload ended = Made("web", {"sleep", "infinity"}, /*start=*/true);
+  driver().SetObserver(nullptr);
+  ASSERT_TRUE(driver().Kill(ended.uid(), SIGKILL).ok());
+  StopDaemon();
+  ended.mutable_status()->set_state(v1::STATE_STOPPED);
+  ended.mutable_status()->mutable_exit()->set_reason(v1::EXIT_REASON_USER);
+  Record(ended);
+  LeaveOpen(v1::OPERATION_TYPE_RESTART, ended.uid());
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  WaitReady();
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+  EXPECT_EQ(Get("web").status().exit().reason(), v1::EXIT_REASON_USER);
 }
 
 TEST_F(RecoveryTest, AnInterruptedPauseThatTookEffectIsDone) {
