@@ -53,6 +53,15 @@ class SpawnSetup {
     for (const FdMapping& m : fds) posix_spawn_file_actions_adddup2(&actions_, m.from, m.to);
   }
 
+  // All but the targets; `highest` is the highest of them.
+  void CloseOthers(const std::vector<FdMapping>& fds, int highest) {
+    for (int fd = 3; fd < highest; ++fd) {
+      bool mapped = std::any_of(fds.begin(), fds.end(), [&](auto& m) { return m.to == fd; });
+      if (!mapped) posix_spawn_file_actions_addclose(&actions_, fd);
+    }
+    posix_spawn_file_actions_addclosefrom_np(&actions_, highest + 1);
+  }
+
   void ResetSignals(bool new_session) {
     sigset_t all, none;
     sigfillset(&all);
@@ -134,6 +143,7 @@ absl::StatusOr<pid_t> Spawn(const SpawnOptions& options) {
     fds.push_back({moved.back().get(), m.to});
   }
   setup.MapFds(fds);
+  setup.CloseOthers(fds, above);
   setup.ResetSignals(options.new_session);
   std::vector<char*> argv = Pointers(options.argv);
   std::vector<char*> env = Pointers(options.env);

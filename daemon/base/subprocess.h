@@ -22,8 +22,8 @@ struct SpawnOptions {
   std::vector<std::string> argv;
   // "K=V"; empty: the caller's environment.
   std::vector<std::string> env;
-  // 0, 1 and 2 are /dev/null unless mapped; everything else is closed if it is
-  // close-on-exec, as all descriptors of vx are.
+  // 0, 1 and 2 are /dev/null unless mapped; everything else is closed, that too which
+  // a library has opened without close-on-exec.
   std::vector<FdMapping> fds;
   // A session of its own, so that no terminal signal reaches it.
   bool new_session = false;

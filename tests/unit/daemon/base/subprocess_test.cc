@@ -7,6 +7,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <set>
+#include <string>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
@@ -156,6 +159,25 @@ TEST(SpawnTest, TheChildHasNoDescriptorOfOurs) {
   const std::vector<std::string> seen = absl::StrSplit(ReadToEnd(pipe.read.get()), '\n');
   EXPECT_THAT(seen, testing::IsSupersetOf({"0", "1", "2"}));
   EXPECT_THAT(seen, testing::Not(testing::Contains(std::to_string(ours.get()))));
+  Reap(*pid);
+}
+
+TEST(SpawnTest, TheChildHasNoneThatALibraryForgotToMark) {
+  Pipe pipe = MakePipe(), other = MakePipe();
+  UniqueFd low(fcntl(other.read.get(), F_DUPFD, 3)), high(fcntl(other.read.get(), F_DUPFD, 200));
+  // Mapped above `low`, so that it is between two that the child gets.
+  auto pid = Spawn({.argv = {"sh", "-c", "echo /proc/$$/fd/*"},
+                    .fds = {{pipe.write.get(), 1}, {other.write.get(), low.get() + 1}}});
+  ASSERT_TRUE(pid.ok()) << pid.status();
+  pipe.write.reset();
+  std::set<std::string> seen;
+  for (absl::string_view path :
+       absl::StrSplit(ReadToEnd(pipe.read.get()), absl::ByAnyChar(" \n"), absl::SkipEmpty())) {
+    seen.emplace(path.substr(path.rfind('/') + 1));
+  }
+  EXPECT_THAT(seen, testing::Contains(std::to_string(low.get() + 1)));
+  EXPECT_THAT(seen, testing::Not(testing::Contains(std::to_string(low.get()))));
+  EXPECT_THAT(seen, testing::Not(testing::Contains(std::to_string(high.get()))));
   Reap(*pid);
 }
 
