@@ -65,16 +65,12 @@ absl::Status WriteNumber(const std::string& path, int64_t value) {
   return WriteToFile(path, absl::StrCat(value));
 }
 
-absl::Status MakeGroup(const std::string& parent, const std::string& path, bool& made_parent) {
-  made_parent = false;
+absl::Status MakeGroup(const std::string& parent, const std::string& path) {
   // Someone who removes the last group of the parent removes that too: again.
   for (int attempt = 0; attempt < 100; ++attempt) {
     if (mkdir(path.c_str(), 0755) == 0 || errno == EEXIST) return absl::OkStatus();
     if (errno != ENOENT) break;
-    if (mkdir(parent.c_str(), 0755) == 0)
-      made_parent = true;
-    else if (errno != EEXIST)
-      break;
+    if (mkdir(parent.c_str(), 0755) < 0 && errno != EEXIST) break;
   }
   return ErrnoError(errno, absl::StrCat("make cgroup ", path));
 }

@@ -19,8 +19,7 @@ int64_t ReadKey(const std::string& path, absl::string_view key);
 absl::Status WriteNumber(const std::string& path, int64_t value);
 
 // Makes `path` (one level below `parent`), and `parent` where it went away.
-// `made_parent` says whether this call made the parent.
-absl::Status MakeGroup(const std::string& parent, const std::string& path, bool& made_parent);
+absl::Status MakeGroup(const std::string& parent, const std::string& path);
 
 // rmdir of a group and, if that leaves it empty, of its parent. Waits a little
 // for processes that are just ending.

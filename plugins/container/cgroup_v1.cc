@@ -53,19 +53,20 @@ absl::Status CgroupV1::Make(const CgroupLimits& limits) {
 
 absl::Status CgroupV1::MakeIn(const std::string& mount) const {
   const std::string group = absl::StrCat(mount, path_);
-  bool made_parent = false;
-  VX_RETURN_IF_ERROR(MakeGroup(ParentOf(group), group, made_parent));
+  VX_RETURN_IF_ERROR(MakeGroup(ParentOf(group), group));
   auto cpuset = layout_.controllers.find("cpuset");
   if (cpuset == layout_.controllers.end() || cpuset->second != mount) return absl::OkStatus();
-  return InheritCpus(mount, made_parent);
+  return InheritCpus(mount);
 }
 
-// A new group of cpuset has no cpus and takes nobody in.
-absl::Status CgroupV1::InheritCpus(const std::string& mount, bool made_parent) const {
+// A new group of cpuset has no cpus and takes nobody in. Whoever made the parent may
+// not have come to give it its cpus yet, or may have been killed before.
+absl::Status CgroupV1::InheritCpus(const std::string& mount) const {
   const std::string group = absl::StrCat(mount, path_);
   const std::string parent = ParentOf(group);
   for (absl::string_view name : {"/cpuset.cpus", "/cpuset.mems"}) {
-    if (made_parent) {
+    VX_ASSIGN_OR_RETURN(std::string parents, ReadFile(absl::StrCat(parent, name)));
+    if (absl::StripAsciiWhitespace(parents).empty()) {
       VX_RETURN_IF_ERROR(CopyFile(absl::StrCat(mount, name), absl::StrCat(parent, name)));
     }
     VX_RETURN_IF_ERROR(CopyFile(absl::StrCat(parent, name), absl::StrCat(group, name)));

@@ -33,7 +33,7 @@ class CgroupV1 final : public Cgroup {
   std::string UnifiedGroup() const;
 
   absl::Status MakeIn(const std::string& mount) const;
-  absl::Status InheritCpus(const std::string& mount, bool made_parent) const;
+  absl::Status InheritCpus(const std::string& mount) const;
   absl::Status Set(const std::string& controller, absl::string_view name, int64_t value) const;
   absl::Status ApplyMemory(int64_t bytes) const;
   absl::Status FreezeV1(bool frozen) const;

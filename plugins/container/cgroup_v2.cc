@@ -34,8 +34,7 @@ CgroupV2::CgroupV2(const CgroupLayout& layout, const std::string& path)
 std::string CgroupV2::File(absl::string_view name) const { return absl::StrCat(group_, "/", name); }
 
 absl::Status CgroupV2::Make(const CgroupLimits& limits) {
-  bool made_parent = false;
-  VX_RETURN_IF_ERROR(MakeGroup(parent_, group_, made_parent));
+  VX_RETURN_IF_ERROR(MakeGroup(parent_, group_));
   if (!PathExists(File("memory.max")) || !PathExists(File("pids.max"))) {
     VX_RETURN_IF_ERROR(Enable());
   }

@@ -119,6 +119,20 @@ TEST_F(V1Test, ALimitWithoutItsControllerIsAnErrorThatNamesIt) {
   EXPECT_NE(status.message().find("pids"), std::string::npos);
 }
 
+TEST_F(V1Test, AParentThatSomeoneMadeAndGaveNoCpusGetsThem) {
+  layout_.controllers["cpuset"] = absl::StrCat(dir_.path(), "/cpuset");
+  for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
+    Put(absl::StrCat("cpuset/", file), "0-3\n");
+    Put(absl::StrCat("cpuset/vx-test/", file), "\n");
+    PutInGroup(absl::StrCat("cpuset/", file));
+  }
+  ASSERT_TRUE(Cgroup::Open(layout_, kPath)->Make({}).ok());
+  for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
+    EXPECT_EQ(Get(absl::StrCat("cpuset/vx-test/", file)), "0-3\n");
+    EXPECT_EQ(Get(InGroup(absl::StrCat("cpuset/", file))), "0-3\n");
+  }
+}
+
 TEST_F(V1Test, UsageAndOomKillsAreRead) {
   PutInGroup("cpuacct/cpuacct.usage", "1500000000\n");
   PutInGroup("memory/memory.usage_in_bytes", "4096\n");
