@@ -76,6 +76,10 @@ std::string Daemon::log() const {
 
 void Daemon::ClearLog() { unlink((dir_ + "/vxd.log").c_str()); }
 
+void Daemon::Begin(const Options& options) {
+  child_ = std::make_unique<Child>(CommandLine(options));
+}
+
 void Daemon::Start(const Options& options) {
   std::string path = dir_ + "/notify";
   UniqueFd notify = BindNotifySocket(path);

@@ -32,6 +32,8 @@ class Daemon {
   // Returns when vxd says READY=1 to its service manager. Fails the test when it
   // ends or says nothing for 30 s.
   void Start(const Options& options = {});
+  // The same without the wait: returns as soon as there is a process.
+  void Begin(const Options& options = {});
   // For a vxd that must refuse to start.
   Result RunToEnd(const Options& options = {});
 
