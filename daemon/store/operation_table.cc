@@ -88,21 +88,26 @@ absl::StatusOr<std::optional<RequestRecord>> View::FindRequest(
 }
 
 absl::Status Transaction::PutOperation(const v1::Operation& operation) {
-  VX_ASSIGN_OR_RETURN(
-      Statement s,
-      db().Prepare("INSERT INTO operations (id, workload_uid, state, body, ended) "
-                   "VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (id) DO UPDATE SET "
-                   "state = excluded.state, body = excluded.body, ended = excluded.ended "
-                   "RETURNING seq"));
-  s.Bind(1, operation.id())
-      .Bind(2, operation.workload_uid())
-      .Bind(3, int64_t{operation.state()})
-      .BindBlob(4, operation.SerializeAsString())
-      .Bind(5, operation.end_time().seconds());
-  VX_ASSIGN_OR_RETURN(bool row, s.Step());
-  const int64_t seq = row ? s.Int(0) : 0;
-  VX_RETURN_IF_ERROR(s.Run());
-  return seq % kPruneEvery == 0 ? PruneOperations() : absl::OkStatus();
+  auto bind = [&](Statement& s) {
+    s.Bind(1, operation.id())
+        .Bind(2, operation.workload_uid())
+        .Bind(3, int64_t{operation.state()})
+        .BindBlob(4, operation.SerializeAsString())
+        .Bind(5, operation.end_time().seconds());
+  };
+  // Not in one statement: an upsert uses up a number each time.
+  VX_ASSIGN_OR_RETURN(Statement update,
+                      db().Prepare("UPDATE operations SET workload_uid = ?2, state = ?3, "
+                                   "body = ?4, ended = ?5 WHERE id = ?1 RETURNING seq"));
+  bind(update);
+  VX_ASSIGN_OR_RETURN(bool known, update.Step());
+  if (known) return update.Run();
+  VX_ASSIGN_OR_RETURN(Statement insert,
+                      db().Prepare("INSERT INTO operations (id, workload_uid, state, body, ended) "
+                                   "VALUES (?1, ?2, ?3, ?4, ?5)"));
+  bind(insert);
+  VX_RETURN_IF_ERROR(insert.Run());
+  return db().LastInsertRowid() % kPruneEvery == 0 ? PruneOperations() : absl::OkStatus();
 }
 
 absl::Status Transaction::PruneOperations() {

@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
@@ -189,6 +190,29 @@ TEST_F(StoreTest, OldOperationsArePrunedWithTheirRequestsButNotOpenOnes) {
   EXPECT_TRUE((*view.FindRequest("r0")).has_value());
   EXPECT_FALSE((*view.FindRequest("r1")).has_value());
   EXPECT_TRUE((*view.FindRequest("r" + std::to_string(kOperationsKept))).has_value());
+}
+
+TEST_F(StoreTest, HowOftenAnOperationIsRecordedDoesNotMatterToWhatIsPruned) {
+  auto record = [&](int64_t first, int64_t last) {
+    return Apply([&](Transaction& tx) {
+      absl::Status status;
+      v1::Operation operation;
+      for (int64_t i = first; i <= last; ++i) {
+        operation.set_id(absl::StrFormat("%032x", i));
+        operation.set_state(v1::OPERATION_STATE_PENDING);
+        status.Update(tx.PutOperation(operation));
+        operation.set_state(v1::OPERATION_STATE_DONE);
+        status.Update(tx.PutOperation(operation));
+      }
+      return status;
+    });
+  };
+  const std::string first = absl::StrFormat("%032x", 1);
+  ASSERT_TRUE(record(1, kOperationsKept).ok());
+  Open();
+  EXPECT_TRUE(store_->Read().FindOperation(first).ok());
+  ASSERT_TRUE(record(kOperationsKept + 1, kOperationsKept + 100).ok());
+  EXPECT_TRUE(absl::IsNotFound(store_->Read().FindOperation(first).status()));
 }
 
 TEST_F(StoreTest, AnOperationIsForgottenWithItsRequestWhenItIsOld) {
