@@ -123,10 +123,11 @@ absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& worklo
   if (seen.presence == driver::Presence::kExited && started) {
     return CloseRun(driver, workload, seen, /*by_user=*/false);
   }
-  VX_RETURN_IF_ERROR(driver.Delete(workload.uid()));
+  // On record before it is ended: its end would look like that of one that was started.
   workload.mutable_status()->set_state(v1::STATE_STOPPED);
   workload.mutable_status()->set_desired(v1::DESIRED_STATE_STOPPED);
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
+  VX_RETURN_IF_ERROR(driver.Delete(workload.uid()));
   if (workload.spec().remove_on_exit()) VX_RETURN_IF_ERROR(Remove(driver, workload));
   return AbortedError("vxd stopped before the workload was started");
 }

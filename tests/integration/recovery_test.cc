@@ -128,6 +128,21 @@ TEST_F(RecoveryTest, AnInterruptedStartThatDidNotHappenIsAborted) {
   EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
 }
 
+TEST_F(RecoveryTest, AStartThatIsUndoneIsOnRecordAsStoppedBeforeItsRunIsEnded) {
+  v1::Workload starting = Made("web", {"sleep", "infinity"});
+  ASSERT_TRUE(driver().Create(starting).ok());
+  StopDaemon();
+  starting.mutable_status()->set_state(v1::STATE_STARTING);
+  Record(starting);
+  LeaveOpen(v1::OPERATION_TYPE_START, starting.uid());
+  driver_options["fake.fail"] = "delete:*:1";
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  WaitReady();
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+  EXPECT_FALSE(Get("web").status().has_exit());
+}
+
 TEST_F(RecoveryTest, AnInterruptedRestartThatHadNotEndedTheRunIsAborted) {
   const v1::Workload before = Made("web", {"sleep", "infinity"}, /*start=*/true);
   StopDaemon();
