@@ -36,6 +36,7 @@ constexpr Key kKeys[] = {
     {"daemon.socket", Type::kPath, ""},
     {"daemon.group", Type::kString, "vx"},
     {"daemon.listen", Type::kString, ""},
+    {"daemon.cgroup_parent", Type::kPath, ""},
     {"tls.cert", Type::kPath, ""},
     {"tls.key", Type::kPath, ""},
     {"tls.client_ca", Type::kPath, ""},

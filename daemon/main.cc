@@ -1,4 +1,5 @@
 // vxd: flags, wiring, signals.
+#include <fcntl.h>
 #include <linux/close_range.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
@@ -11,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -34,6 +36,7 @@
 #include "daemon/service/listener.h"
 #include "daemon/service/server.h"
 #include "daemon/store/store.h"
+#include "daemon/watchdog.h"
 
 namespace vx {
 namespace {
@@ -75,10 +78,19 @@ absl::Status CheckOptions(const Config& config) {
   return absl::OkStatus();
 }
 
-// The socket that systemd passed, or one of our own.
-absl::StatusOr<UniqueFd> TakeSocket(const Config& config) {
-  if (sd_listen_fds(/*unset_environment=*/1) > 0) return UniqueFd(SD_LISTEN_FDS_START);
-  return service::BindSocket(config.Get("daemon.socket"), config.Get("daemon.group"));
+// The socket that systemd passed, and keeps, or one of our own.
+absl::StatusOr<UniqueFd> TakeSocket(const Config& config, bool& passed) {
+  const int count = sd_listen_fds(/*unset_environment=*/1);
+  passed = count > 0;
+  if (!passed) return service::BindSocket(config.Get("daemon.socket"), config.Get("daemon.group"));
+  UniqueFd socket(SD_LISTEN_FDS_START);
+  if (count > 1 || sd_is_socket(socket.get(), AF_UNIX, SOCK_STREAM, /*listening=*/1) <= 0) {
+    return Error(absl::StatusCode::kInvalidArgument, "BAD_SOCKET",
+                 absl::StrCat("vxd was passed ", count, " sockets, or one of another kind"),
+                 "let the socket unit have one ListenStream= with a path, and Accept=no");
+  }
+  fcntl(socket.get(), F_SETFL, fcntl(socket.get(), F_GETFL) | O_NONBLOCK);
+  return socket;
 }
 
 void WaitForStop(const sigset_t& stop) {
@@ -88,8 +100,20 @@ void WaitForStop(const sigset_t& stop) {
   spdlog::info("signal={} stops vxd; workloads go on", signal);
 }
 
-// In this process's place.
-[[noreturn]] void ExecAgain(char** argv) {
+// What comes after the end.
+struct Next {
+  bool again = false;
+  // That systemd passed: for the vxd that comes then.
+  UniqueFd socket;
+};
+
+// A vxd in this one's place, with the socket that systemd passed, if any.
+[[noreturn]] void ExecAgain(char** argv, int socket) {
+  if (socket >= 0) {
+    dup2(socket, SD_LISTEN_FDS_START);
+    setenv("LISTEN_FDS", "1", 1);
+    setenv("LISTEN_PID", absl::StrCat(getpid()).c_str(), 1);
+  }
   execv("/proc/self/exe", argv);
   spdlog::error("vxd can't start itself again: {}", strerror(errno));
   _exit(1);
@@ -119,8 +143,7 @@ void NoteStarted(core::Core& core, const Config& config) {
   if (!noted.ok()) spdlog::error("{}", noted.ToString());
 }
 
-// True: it is to be started again.
-absl::StatusOr<bool> Serve(const Config& config, const sigset_t& stop, char** argv) {
+absl::StatusOr<Next> Serve(const Config& config, const sigset_t& stop, char** argv) {
   const std::string state_dir = config.Get("daemon.state_dir");
   const std::string runtime_dir = config.Get("daemon.runtime_dir");
   VX_RETURN_IF_ERROR(CheckOptions(config));
@@ -139,7 +162,12 @@ absl::StatusOr<bool> Serve(const Config& config, const sigset_t& stop, char** ar
 
   core::Core core(*store, *images, kWorkers);
   VX_RETURN_IF_ERROR(LoadDrivers(config, instance_id, core.drivers()));
-  VX_ASSIGN_OR_RETURN(UniqueFd socket, TakeSocket(config));
+  bool passed = false;
+  VX_ASSIGN_OR_RETURN(UniqueFd socket, TakeSocket(config, passed));
+  Next next{.again = false,
+            .socket = passed
+                          ? UniqueFd(fcntl(socket.get(), F_DUPFD_CLOEXEC, SD_LISTEN_FDS_START + 1))
+                          : UniqueFd()};
   VX_RETURN_IF_ERROR(core.Start(/*booted=*/!PathExists(StartedMark(config))));
   std::atomic<bool> again{false};
   auto restart = [&again] {
@@ -156,18 +184,24 @@ absl::StatusOr<bool> Serve(const Config& config, const sigset_t& stop, char** ar
   spdlog::info("vxd {} serves {} instance={} state={}", VX_VERSION, config.Get("daemon.socket"),
                instance_id, state_dir);
   sd_notify(0, "READY=1");
+  auto watchdog = std::make_unique<Watchdog>(
+      [&server](std::function<void()> passed) { server->GoThrough(std::move(passed)); });
   std::thread tidy([&core, &config] {
     NoteStarted(core, config);
     ReleaseStartupMemory();
   });
   WaitForStop(stop);
-  sd_notify(0, again ? "RELOADING=1" : "STOPPING=1");
+  watchdog.reset();
+  next.again = again;
+  sd_notify(0, next.again ? "RELOADING=1" : "STOPPING=1");
   core.Close();
   tidy.join();
   server->Shutdown(kShutdownGrace);
-  EndSoon([argv, again = again.load()] { again ? ExecAgain(argv) : _exit(0); });
-  unlink(config.Get("daemon.socket").c_str());
-  return again.load();
+  EndSoon([argv, again = next.again, fd = next.socket.get()] {
+    again ? ExecAgain(argv, fd) : _exit(0);
+  });
+  if (!passed) unlink(config.Get("daemon.socket").c_str());
+  return next;
 }
 
 absl::Status Restore(const Config& config, const std::string& file) {
@@ -204,9 +238,9 @@ int Main(int argc, char** argv) {
   const sigset_t stop = BlockSignals();
   PrepareProcess();
   StartLogging(config);
-  absl::StatusOr<bool> again = Serve(config, stop, argv);
-  if (!again.ok()) return Fail(again.status());
-  if (*again) ExecAgain(argv);
+  absl::StatusOr<Next> next = Serve(config, stop, argv);
+  if (!next.ok()) return Fail(next.status());
+  if (next->again) ExecAgain(argv, next->socket.get());
   return 0;
 }
 

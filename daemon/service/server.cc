@@ -88,6 +88,13 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Core& core, ServerOp
   return std::unique_ptr<Server>(new Server(std::move(state)));
 }
 
+void Server::GoThrough(std::function<void()> passed) {
+  state_->pool.Run([this, passed = std::move(passed)] {
+    { store::View view(state_->context.core.store()); }
+    passed();
+  });
+}
+
 void Server::Shutdown(absl::Duration grace) {
   state_->listener.reset();
   state_->server->Shutdown(absl::ToChronoTime(absl::Now() + grace));

@@ -29,6 +29,10 @@ class Server {
   static absl::StatusOr<std::unique_ptr<Server>> Start(core::Core& core, ServerOptions options);
   ~Server();
 
+  // Goes the way of a call, through the queue of calls and the store's lock, and
+  // calls `passed` at its end, on a thread of the pool. Never, where either is stuck.
+  void GoThrough(std::function<void()> passed);
+
   // Takes no new connections, and ends the calls in progress after `grace`.
   void Shutdown(absl::Duration grace);
 

@@ -61,6 +61,7 @@ json Process(const BundleSpec& spec) {
       {"cwd", spec.process.working_dir},
       {"user", {{"uid", 0}, {"gid", 0}}},
       {"noNewPrivileges", true},
+      {"oomScoreAdj", spec.oom_score_adj},
       {"capabilities",
        {{"bounding", kCapabilities}, {"effective", kCapabilities}, {"permitted", kCapabilities}}}};
 }

@@ -22,6 +22,7 @@ struct BundleSpec {
   std::string root;                 // folder of upper and work
   bool is_volatile = false;
   std::string cgroup;
+  int oom_score_adj = 0;
   std::string seccomp_file;
   // First host id of the container's 65,536.
   uint32_t first_id = 0;

@@ -24,6 +24,13 @@ int64_t SharesToWeight(int64_t shares) {
   return 1 + (std::clamp<int64_t>(shares, 2, 262144) - 2) * 9999 / 262142;
 }
 
+bool HasControllers(const std::string& group) {
+  for (const char* file : {"/memory.max", "/cpu.max", "/pids.max"}) {
+    if (!PathExists(absl::StrCat(group, file))) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 CgroupV2::CgroupV2(const CgroupLayout& layout, const std::string& path)
@@ -35,14 +42,15 @@ std::string CgroupV2::File(absl::string_view name) const { return absl::StrCat(g
 
 absl::Status CgroupV2::Make(const CgroupLimits& limits) {
   VX_RETURN_IF_ERROR(MakeGroup(parent_, group_));
-  if (!PathExists(File("memory.max")) || !PathExists(File("pids.max"))) {
-    VX_RETURN_IF_ERROR(Enable());
-  }
+  VX_RETURN_IF_ERROR(Enable());
   return Apply(limits);
 }
 
 absl::Status CgroupV2::Enable() const {
-  for (const std::string& folder : {root_, parent_}) {
+  for (size_t end = root_.size(); end < group_.size();) {
+    const std::string folder = group_.substr(0, end);
+    end = std::min(group_.find('/', end + 1), group_.size());
+    if (HasControllers(group_.substr(0, end))) continue;
     absl::Status status = WriteToFile(absl::StrCat(folder, "/cgroup.subtree_control"), kEnable);
     if (!status.ok()) {
       return Error(absl::StatusCode::kFailedPrecondition, "CGROUP_CONTROLLERS",

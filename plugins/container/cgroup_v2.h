@@ -24,7 +24,8 @@ class CgroupV2 final : public Cgroup {
 
  private:
   std::string File(absl::string_view name) const;
-  // Hands the controllers down to the group.
+  // Hands the controllers down to the group, from the first above it that lacks
+  // them: what is further up may be another's (systemd's).
   absl::Status Enable() const;
   absl::Status ApplyMemory(int64_t bytes) const;
   absl::Status ApplyCpu(const CgroupLimits& limits) const;

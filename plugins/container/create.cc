@@ -122,6 +122,7 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   bundle.root = layout_.Root(uid);
   bundle.is_volatile = spec.remove_on_exit();
   bundle.cgroup = layout_.Cgroup(uid);
+  bundle.oom_score_adj = driver::WorkloadOomScore();
   const std::string dir = layout_.Run(uid);
   VX_RETURN_IF_ERROR(WriteRunNotes(dir, {bundle.process.stop_signal, bundle.process.argv[0],
                                          bundle.process.user, bundle.process.working_dir}));
@@ -134,6 +135,7 @@ absl::StatusOr<ContainerDriver::Shim> ContainerDriver::LaunchShim(const std::str
   options.program = absl::StrCat(environment_.bin_dir, "/vx-shim");
   options.dir = dir;
   options.log = layout_.Log(uid);
+  VX_ASSIGN_OR_RETURN(options.cgroup_procs, shim_groups_.Make(uid));
   options.runtime = {absl::StrCat(environment_.bin_dir, "/vx-runtime"),
                      "--root",
                      layout_.runtime_dir,
@@ -186,6 +188,7 @@ absl::Status ContainerDriver::RemoveRun(const std::string& uid) {
   VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
   if (cgroup->Exists()) VX_RETURN_IF_ERROR(cgroup->Kill(absl::Seconds(10)));
   VX_RETURN_IF_ERROR(cgroup->Remove());
+  VX_RETURN_IF_ERROR(shim_groups_.Remove(uid));
   VX_FAULT_POINT("stop.container.cgroup");
   VX_ASSIGN_OR_RETURN(driver::IdRanges ids, Ids());
   VX_RETURN_IF_ERROR(ids.Release(uid));

@@ -16,7 +16,9 @@ namespace vx::container {
 
 ContainerDriver::ContainerDriver(const driver::Environment& environment)
     : environment_(environment),
-      layout_{environment.state_dir, environment.runtime_dir, environment.instance_id},
+      layout_{environment.state_dir, environment.runtime_dir, environment.instance_id,
+              driver::CgroupParent(environment)},
+      shim_groups_(environment, "shim"),
       seccomp_(layout_.Seccomp(), environment.Option("container.seccomp_profile")),
       trash_(layout_.Trash()),
       watcher_([this](const std::string& uid) { OnShimEnd(uid); }) {}

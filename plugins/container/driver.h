@@ -15,6 +15,7 @@
 #include "absl/synchronization/mutex.h"
 #include "daemon/driver/driver.h"
 #include "daemon/driver/id_ranges.h"
+#include "daemon/driver/placement.h"
 #include "plugins/container/cgroup.h"
 #include "plugins/container/layout.h"
 #include "plugins/container/seccomp_profile.h"
@@ -96,6 +97,8 @@ class ContainerDriver final : public driver::Driver {
 
   const driver::Environment environment_;
   const Layout layout_;
+  // Of shims.
+  const driver::ProcessGroups shim_groups_;
   SeccompProfile seccomp_;
 
   absl::Mutex settle_mutex_;

@@ -22,6 +22,8 @@ struct Layout {
   std::string state_dir;
   std::string runtime_dir;
   std::string instance_id;
+  // Of the groups below; empty: the root.
+  std::string cgroup_parent;
 
   std::string State(const std::string& uid) const { return absl::StrCat(state_dir, "/", uid); }
   std::string Root(const std::string& uid) const { return absl::StrCat(State(uid), "/root"); }
@@ -32,7 +34,7 @@ struct Layout {
   std::string Seccomp() const { return absl::StrCat(state_dir, "/.seccomp"); }
 
   std::string Run(const std::string& uid) const { return absl::StrCat(runtime_dir, "/", uid); }
-  std::string CgroupParent() const { return absl::StrCat("/vx-", instance_id); }
+  std::string CgroupParent() const { return absl::StrCat(cgroup_parent, "/vx-", instance_id); }
   std::string Cgroup(const std::string& uid) const {
     return absl::StrCat(CgroupParent(), "/", uid);
   }

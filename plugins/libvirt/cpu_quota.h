@@ -13,8 +13,8 @@ namespace vx::libvirt {
 // Works on cgroup v1 and v2; stateless, hence thread-safe.
 class CpuQuota {
  public:
-  // All groups are made in the one called `parent`, which goes with the last of
-  // them. `root` is another for tests.
+  // All groups are made in the one called `parent` ("/vx-1234"), which goes with the
+  // last of them. `root` is another for tests.
   explicit CpuQuota(std::string parent, std::string root = "/sys/fs/cgroup");
 
   // Puts the process into the group `name`, which may use `cpus` cpus' worth of

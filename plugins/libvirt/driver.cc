@@ -61,7 +61,10 @@ driver::Observation Prepared(const std::string& uid) {
 LibvirtDriver::LibvirtDriver(const driver::Environment& environment)
     : environment_(environment),
       paths_(environment),
-      cpu_quota_(absl::StrCat("vx-", environment.instance_id, "-vm")),
+      shim_groups_(environment, "vm-shim"),
+      qemu_groups_(environment, "vm"),
+      cpu_quota_(
+          absl::StrCat(driver::CgroupParent(environment), "/vx-", environment.instance_id, "-vm")),
       host_(environment, paths_) {
   QuietLibvirt();
   pool_ = std::make_unique<WorkPool>("vx-vm-end", kEndThreads);
@@ -98,7 +101,10 @@ void LibvirtDriver::Adopt() {
   }
   auto uids = ListDir(paths_.runs());
   for (const std::string& uid : uids.ok() ? *uids : std::vector<std::string>()) {
-    MakeMachine(uid)->Adopt();
+    MachinePtr machine = MakeMachine(uid);
+    machine->Adopt();
+    // Its vxd may have died before it did that.
+    Place(*machine).IgnoreError();
   }
 }
 
@@ -149,8 +155,9 @@ absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload
   VX_ASSIGN_OR_RETURN(v1::ImageConfig config, ReadImageConfig(paths_, workload.uid()));
   VX_ASSIGN_OR_RETURN(driver::Process process, driver::ResolveProcess(workload, config));
   VX_ASSIGN_OR_RETURN(std::string blob, EncodeProcess(process));
+  VX_ASSIGN_OR_RETURN(std::string procs, shim_groups_.Make(workload.uid()));
   VX_RETURN_IF_ERROR(
-      machine->LaunchShim(paths_.program("vx-shim"), paths_.log(workload.uid()), blob));
+      machine->LaunchShim(paths_.program("vx-shim"), paths_.log(workload.uid()), blob, procs));
   VX_FAULT_POINT("start.vm.shim");
   VX_RETURN_IF_ERROR(
       WriteFileAtomic(machine->dir() + kWorkloadFile, workload.SerializeAsString(), 0600));
@@ -161,7 +168,17 @@ absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload
   VX_RETURN_IF_ERROR(equipment.connection->CreatePaused(DomainXml(spec)).status());
   VX_FAULT_POINT("start.vm.domain");
   const absl::Status watched = machine->WatchQemu();
-  return absl::IsNotFound(watched) ? QemuDied() : watched;
+  VX_RETURN_IF_ERROR(absl::IsNotFound(watched) ? QemuDied() : watched);
+  return Place(*machine);
+}
+
+// While the guest is paused: of its memory nothing is charged to vxd yet.
+absl::Status LibvirtDriver::Place(const Machine& machine) const {
+  const pid_t pid = machine.qemu_pid();
+  if (pid == 0) return absl::OkStatus();
+  driver::ResetOomScore(pid);
+  const absl::Status moved = qemu_groups_.Move(machine.uid(), pid);
+  return machine.qemu_pid() == 0 ? absl::OkStatus() : moved;
 }
 
 absl::Status LibvirtDriver::Start(const std::string& uid, Cancellation& cancellation) {
@@ -255,6 +272,8 @@ absl::Status LibvirtDriver::Delete(const std::string& uid) {
   VX_RETURN_IF_ERROR(RemoveDomain(*machine));
   VX_FAULT_POINT("stop.vm.ended");
   cpu_quota_.Remove(uid);
+  VX_RETURN_IF_ERROR(qemu_groups_.Remove(uid));
+  VX_RETURN_IF_ERROR(shim_groups_.Remove(uid));
   VX_RETURN_IF_ERROR(RemoveTree(paths_.run(uid)));
   VX_RETURN_IF_ERROR(RemoveDomainFiles(paths_.embed_root(), machine->name()));
   absl::MutexLock lock(&mutex_);

@@ -16,6 +16,7 @@
 #include "absl/synchronization/mutex.h"
 #include "daemon/base/work_pool.h"
 #include "daemon/driver/driver.h"
+#include "daemon/driver/placement.h"
 #include "plugins/libvirt/cpu_quota.h"
 #include "plugins/libvirt/host.h"
 #include "plugins/libvirt/machine.h"
@@ -73,6 +74,8 @@ class LibvirtDriver : public driver::Driver {
   absl::StatusOr<driver::Process> ReadProcess(const std::string& uid) const;
   absl::Status Launch(const MachinePtr& machine, const v1::Workload& workload,
                       const Equipment& equipment);
+  // Takes QEMU, which libvirt has started in vxd's place, out of that.
+  absl::Status Place(const Machine& machine) const;
   absl::Status LimitCpus(const Machine& machine) const;
   absl::Status RemoveDomain(const Machine& machine) const;
   absl::Status End(const MachinePtr& machine);
@@ -85,6 +88,9 @@ class LibvirtDriver : public driver::Driver {
 
   const driver::Environment environment_;
   const Paths paths_;
+  const driver::ProcessGroups shim_groups_;
+  // Of QEMUs; `cpu_quota_` bounds the same ones.
+  const driver::ProcessGroups qemu_groups_;
   const CpuQuota cpu_quota_;
   Host host_;
   MachineHost machine_host_;

@@ -75,11 +75,13 @@ Machine::Machine(const MachineHost* host, std::string uid, std::string name, std
     : host_(host), uid_(std::move(uid)), name_(std::move(name)), dir_(std::move(dir)) {}
 
 absl::Status Machine::LaunchShim(const std::string& program, const std::string& log,
-                                 const std::string& config) {
+                                 const std::string& config, const std::string& cgroup_procs) {
   VX_RETURN_IF_ERROR(MakeDirs(dir_, 0700));
   VX_RETURN_IF_ERROR(WriteFileAtomic(absl::StrCat(dir_, "/", shim::kConfigFile), config, 0600));
-  VX_ASSIGN_OR_RETURN(auto client,
-                      shim::Client::Launch({.program = program, .dir = dir_, .log = log}));
+  VX_ASSIGN_OR_RETURN(auto client, shim::Client::Launch({.program = program,
+                                                         .dir = dir_,
+                                                         .log = log,
+                                                         .cgroup_procs = cgroup_procs}));
   absl::MutexLock lock(&mutex_);
   shim_ = std::move(client);
   return absl::OkStatus();

@@ -45,9 +45,10 @@ class Machine : public std::enable_shared_from_this<Machine> {
   // `name` is the domain's. Does nothing yet.
   Machine(const MachineHost* host, std::string uid, std::string name, std::string dir);
 
-  // Makes the folder and starts the shim, which will hand `config` to the agent.
+  // Makes the folder and starts the shim, which will hand `config` to the agent, in
+  // the cgroup of `cgroup_procs` (shim::LaunchOptions).
   absl::Status LaunchShim(const std::string& program, const std::string& log,
-                          const std::string& config);
+                          const std::string& config, const std::string& cgroup_procs = "");
 
   // Takes charge of the QEMU that libvirt has started.
   absl::Status WatchQemu();

@@ -133,8 +133,12 @@ absl::Status LaunchFailed(const std::string& report) {
 }
 
 std::vector<std::string> CommandLine(const LaunchOptions& options) {
-  std::vector<std::string> argv = {options.program, options.runtime.empty() ? "vm" : "container",
-                                   options.dir, options.log};
+  std::vector<std::string> argv = {options.program};
+  if (!options.cgroup_procs.empty()) {
+    argv.push_back(absl::StrCat("--cgroup=", options.cgroup_procs));
+  }
+  argv.insert(argv.end(),
+              {options.runtime.empty() ? "vm" : "container", options.dir, options.log});
   if (!options.runtime.empty()) argv.push_back("--");
   argv.insert(argv.end(), options.runtime.begin(), options.runtime.end());
   return argv;

@@ -39,6 +39,9 @@ struct LaunchOptions {
   // Container: the runtime's command line, which must leave init's pid in
   // `dir`/init.pid and init waiting. Empty for a vm.
   std::vector<std::string> runtime;
+  // The cgroup.procs that the shim writes itself into, before it starts anything;
+  // empty: it stays in the caller's cgroup.
+  std::string cgroup_procs;
 };
 
 // One running shim. Thread-safe: every call is a connection of its own.

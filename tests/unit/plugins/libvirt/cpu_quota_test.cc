@@ -13,7 +13,7 @@ namespace {
 
 TEST(CpuQuotaTest, WithoutAControllerAFractionIsRefused) {
   TempDir dir;
-  const CpuQuota quota("vx-test", dir.path());
+  const CpuQuota quota("/vx-test", dir.path());
   EXPECT_EQ(ErrorReason(quota.Limit("vm", getpid(), 0.5)), "NO_CPU_CONTROLLER");
   dir.Write("cgroup.controllers", "cpuset memory\n");
   EXPECT_EQ(ErrorReason(quota.Limit("vm", getpid(), 0.5)), "NO_CPU_CONTROLLER");
@@ -21,7 +21,7 @@ TEST(CpuQuotaTest, WithoutAControllerAFractionIsRefused) {
 
 // On the host's own cgroups, where it may: a process that sleeps is bounded.
 TEST(CpuQuotaTest, BoundsAProcessAndLeavesNothing) {
-  const std::string parent = "vx-test-" + std::to_string(getpid());
+  const std::string parent = "/vx-test-" + std::to_string(getpid());
   const CpuQuota quota(parent);
   const pid_t child = fork();
   if (child == 0) {
@@ -29,7 +29,7 @@ TEST(CpuQuotaTest, BoundsAProcessAndLeavesNothing) {
     _exit(0);
   }
   const absl::Status status = quota.Limit("vm", child, 0.25);
-  const std::string v1 = "/sys/fs/cgroup/cpu/" + parent, v2 = "/sys/fs/cgroup/" + parent;
+  const std::string v1 = "/sys/fs/cgroup/cpu" + parent, v2 = "/sys/fs/cgroup" + parent;
   const std::string group = (PathExists(v2) ? v2 : v1) + "/vm";
   auto limit = ReadFile(group + (PathExists(v2) ? "/cpu.max" : "/cpu.cfs_quota_us"));
   auto members = ReadFile(group + "/cgroup.procs");
