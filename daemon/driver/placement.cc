@@ -62,7 +62,7 @@ absl::StatusOr<std::string> ProcessGroups::Make(const std::string& uid) const {
   }
   return Error(absl::StatusCode::kFailedPrecondition, "NO_CGROUP",
                ErrnoError(errno, absl::StrCat("make cgroup ", group)).message(),
-               "daemon.cgroup_parent must be there: systemctl start vx-workloads.service");
+               "daemon.cgroup_parent must be there; under systemd: systemctl restart vxd");
 }
 
 absl::Status ProcessGroups::Move(const std::string& uid, pid_t pid) const {

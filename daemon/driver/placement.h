@@ -7,20 +7,23 @@
 // service's, bounds it by the service's limits, may end all of it when one of it runs
 // out of memory, and warns of it at each start. So shims and QEMUs leave it, and
 // containers never get into it, for a subtree that systemd hands over for good: the
-// cgroup of a unit of its own with Delegate=yes, "the i-like-continents option" of
-// systemd's CGROUP_DELEGATION. That unit is deploy/systemd/vx-workloads.service. It
-// has no process of its own and stays active until somebody stops it, whatever
-// becomes of vxd.
+// cgroup of one scope with Delegate=yes that is apart from the service, which is the
+// third of the ways that systemd's CGROUP_DELEGATION offers to container managers. The
+// rule of the single writer holds: systemd writes the scope's cgroup and what is
+// above, vx what is below.
 //
-// Why a unit from a file, and not a scope for each workload asked of systemd over
-// D-Bus: a start needs no round trip to two other daemons and can't fail by them, a
-// scope goes when it becomes empty while this one can't, `systemctl edit` gives all
-// workloads a limit, and `systemctl stop` ends them. The rule of the single writer
-// holds: systemd writes the unit's cgroup and what is above, vx what is below.
+// deploy/systemd/vx-workloads makes the scope before vxd's first start. It lives for
+// as long as a process is in it, whatever becomes of vxd: there is one that only
+// sleeps, and should that be killed, the workloads themselves.
 //
-// The unit says where its cgroup is by the key daemon.cgroup_parent. Where that is
-// empty, which is everywhere but under those units, or where the controllers are not
-// those of cgroup v2, nothing is moved: shims and QEMUs stay in vxd's cgroup.
+// One scope for all, and not one for each workload: a start asks nobody and can't
+// fail or wait by another daemon's doing, thousands of workloads are not thousands of
+// units, and there is one thing to give a limit or to stop. What is lost, systemd's
+// commands on a single workload, is what vxctl is for.
+//
+// The scope's cgroup comes by the key daemon.cgroup_parent. Where that is empty, which
+// is everywhere but under that service, or where the controllers are not those of
+// cgroup v2, nothing is moved: shims and QEMUs stay in vxd's cgroup.
 #pragma once
 
 #include <sys/types.h>
@@ -36,7 +39,7 @@ namespace vx::driver {
 // Where cgroups are mounted.
 inline constexpr char kCgroupRoot[] = "/sys/fs/cgroup";
 
-// daemon.cgroup_parent ("/machine.slice/vx-workloads.service"); empty where it is not
+// daemon.cgroup_parent ("/machine.slice/vx-workloads.scope"); empty where it is not
 // set, or `root` is not that of cgroup v2.
 std::string CgroupParent(const Environment& environment, const std::string& root = kCgroupRoot);
 

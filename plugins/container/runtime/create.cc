@@ -67,6 +67,7 @@ class Creation {
   absl::Status LoadFilter();
   absl::Status JoinNamespaces() const;
   absl::Status StartInit();
+  void ApplyOomScore() const;
   absl::StatusOr<UniqueFd> MapIds() const;
   absl::Status WaitForInit();
   absl::Status WriteFiles() const;
@@ -108,6 +109,7 @@ absl::Status Creation::Run() {
   VX_RETURN_IF_ERROR(JoinNamespaces());
   VX_RETURN_IF_ERROR(MakeStage(absl::StrCat(dir_, "/", kStageDir)));
   VX_RETURN_IF_ERROR(StartInit());
+  ApplyOomScore();
   VX_ASSIGN_OR_RETURN(UniqueFd userns, MapIds());
   VX_RETURN_IF_ERROR(FillStage(config_, userns.get()));
   if (write(go_.write.get(), "G", 1) != 1) return ErrnoError(errno, "let init go on");
@@ -183,6 +185,17 @@ absl::Status Creation::StartInit() {
   go_.read.reset();
   report_.write.reset();
   return absl::OkStatus();
+}
+
+// From outside: in a user namespace the file is not init's own.
+void Creation::ApplyOomScore() const {
+  if (!config_.process.oom_score_adj) return;
+  const std::string file = absl::StrCat("/proc/", init_, "/oom_score_adj");
+  const int score = *config_.process.oom_score_adj;
+  if (WriteToFile(file, absl::StrCat(score)).ok()) return;
+  const std::string line =
+      absl::StrCat("warning: oom_score_adj ", score, " is not allowed by the host\n");
+  if (write(options_.error_fd, line.data(), line.size()) < 0) return;
 }
 
 absl::StatusOr<UniqueFd> Creation::MapIds() const {

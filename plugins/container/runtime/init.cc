@@ -103,11 +103,6 @@ void ApplyRlimit(const InitTask& task, const Rlimit& wanted) {
   Warn(task, absl::StrCat(wanted.name, " is limited to ", limit.rlim_max, " by the host"));
 }
 
-void ApplyOomScore(const InitTask& task, int score) {
-  if (WriteToFile("/proc/self/oom_score_adj", absl::StrCat(score)).ok()) return;
-  Warn(task, absl::StrCat("oom_score_adj ", score, " is not allowed by the host"));
-}
-
 bool IsInside(absl::string_view path) { return !path.empty() && path.front() == '/'; }
 
 absl::Status BadWorkingDir(const std::string& cwd, absl::string_view why) {
@@ -141,7 +136,6 @@ absl::Status SetUp(const InitTask& task, Identity& identity) {
   VX_ASSIGN_OR_RETURN(identity, ResolveIdentity(config));
   OwnOutput(identity);
   for (const Rlimit& rlimit : config.process.rlimits) ApplyRlimit(task, rlimit);
-  if (config.process.oom_score_adj) ApplyOomScore(task, *config.process.oom_score_adj);
   return absl::OkStatus();
 }
 
