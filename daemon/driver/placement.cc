@@ -41,10 +41,11 @@ std::string CgroupParent(const Environment& environment, const std::string& root
 }
 
 ProcessGroups::ProcessGroups(const Environment& environment, const std::string& role,
-                             const std::string& root) {
+                             const std::string& root)
+    : name_(absl::StrCat("vx-", environment.instance_id, "-", role)) {
   const std::string parent = CgroupParent(environment, root);
   if (parent.empty()) return;
-  parent_ = absl::StrCat(root, parent, "/vx-", environment.instance_id, "-", role);
+  parent_ = absl::StrCat(root, parent, "/", name_);
 }
 
 std::string ProcessGroups::Group(const std::string& uid) const {

@@ -51,6 +51,9 @@ class ProcessGroups {
   ProcessGroups(const Environment& environment, const std::string& role,
                 const std::string& root = kCgroupRoot);
 
+  // "vx-INSTANCE-ROLE".
+  const std::string& name() const { return name_; }
+
   // Makes the group of `uid`, and returns the file to which a process writes "0" to
   // get into it; empty where there are no groups. Fine when it is there.
   absl::StatusOr<std::string> Make(const std::string& uid) const;
@@ -66,6 +69,7 @@ class ProcessGroups {
  private:
   std::string Group(const std::string& uid) const;
 
+  std::string name_;
   std::string parent_;  // "ROOT/PARENT/vx-INSTANCE-ROLE"; empty: no groups
 };
 

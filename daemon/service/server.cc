@@ -90,7 +90,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Core& core, ServerOp
 
 void Server::GoThrough(std::function<void()> passed) {
   state_->pool.Run([this, passed = std::move(passed)] {
-    { store::View view(state_->context.core.store()); }
+    store::View(state_->context.core.store()).EventRange().IgnoreError();
     passed();
   });
 }

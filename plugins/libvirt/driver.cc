@@ -37,11 +37,6 @@ absl::Status NotRunning(const std::string& uid) {
                absl::StrCat("VM ", uid, " does not run"));
 }
 
-absl::Status QemuDied() {
-  return Error(absl::StatusCode::kInternal, "QEMU_DIED", "QEMU died as soon as the VM was made",
-               "see the host's log, and `vxctl doctor`");
-}
-
 absl::StatusOr<v1::Workload> ReadWorkload(const std::string& run) {
   VX_ASSIGN_OR_RETURN(std::string content, ReadFile(run + kWorkloadFile));
   v1::Workload workload;
@@ -63,14 +58,14 @@ LibvirtDriver::LibvirtDriver(const driver::Environment& environment)
       paths_(environment),
       shim_groups_(environment, "vm-shim"),
       qemu_groups_(environment, "vm"),
-      cpu_quota_(
-          absl::StrCat(driver::CgroupParent(environment), "/vx-", environment.instance_id, "-vm")),
+      cpu_quota_(absl::StrCat(driver::CgroupParent(environment), "/", qemu_groups_.name())),
       host_(environment, paths_) {
   QuietLibvirt();
   pool_ = std::make_unique<WorkPool>("vx-vm-end", kEndThreads);
   watcher_ = std::make_unique<Watcher>();
   machine_host_ = {.watcher = watcher_.get(),
                    .pool = pool_.get(),
+                   .qemu_groups = &qemu_groups_,
                    .pid_dir = PidFolder(host_.uri(), paths_.embed_root()),
                    .ended = [this](const std::string& uid) { OnEnded(uid); }};
 }
@@ -101,10 +96,7 @@ void LibvirtDriver::Adopt() {
   }
   auto uids = ListDir(paths_.runs());
   for (const std::string& uid : uids.ok() ? *uids : std::vector<std::string>()) {
-    MachinePtr machine = MakeMachine(uid);
-    machine->Adopt();
-    // Its vxd may have died before it did that.
-    Place(*machine).IgnoreError();
+    MakeMachine(uid)->Adopt();
   }
 }
 
@@ -167,18 +159,8 @@ absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload
   const DomainSpec spec = MakeDomainSpec(*machine, workload, paths_, equipment);
   VX_RETURN_IF_ERROR(equipment.connection->CreatePaused(DomainXml(spec)).status());
   VX_FAULT_POINT("start.vm.domain");
-  const absl::Status watched = machine->WatchQemu();
-  VX_RETURN_IF_ERROR(absl::IsNotFound(watched) ? QemuDied() : watched);
-  return Place(*machine);
-}
-
-// While the guest is paused: of its memory nothing is charged to vxd yet.
-absl::Status LibvirtDriver::Place(const Machine& machine) const {
-  const pid_t pid = machine.qemu_pid();
-  if (pid == 0) return absl::OkStatus();
-  driver::ResetOomScore(pid);
-  const absl::Status moved = qemu_groups_.Move(machine.uid(), pid);
-  return machine.qemu_pid() == 0 ? absl::OkStatus() : moved;
+  VX_RETURN_IF_ERROR(machine->WatchQemu());
+  return machine->PlaceQemu();
 }
 
 absl::Status LibvirtDriver::Start(const std::string& uid, Cancellation& cancellation) {

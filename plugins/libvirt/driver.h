@@ -74,8 +74,6 @@ class LibvirtDriver : public driver::Driver {
   absl::StatusOr<driver::Process> ReadProcess(const std::string& uid) const;
   absl::Status Launch(const MachinePtr& machine, const v1::Workload& workload,
                       const Equipment& equipment);
-  // Takes QEMU, which libvirt has started in vxd's place, out of that.
-  absl::Status Place(const Machine& machine) const;
   absl::Status LimitCpus(const Machine& machine) const;
   absl::Status RemoveDomain(const Machine& machine) const;
   absl::Status End(const MachinePtr& machine);

@@ -58,6 +58,11 @@ v1::Exit EndOfMachine(v1::Exit exit, const std::string& dir) {
   return exit;
 }
 
+absl::Status QemuDied() {
+  return Error(absl::StatusCode::kInternal, "QEMU_DIED", "QEMU died as soon as the VM was made",
+               "see the host's log, and `vxctl doctor`");
+}
+
 v1::Exit WithoutPower(absl::Time time) {
   return shim::ToExit({.code = 128 + SIGKILL, .signal = SIGKILL, .time = time}, false);
 }
@@ -88,8 +93,10 @@ absl::Status Machine::LaunchShim(const std::string& program, const std::string& 
 }
 
 absl::Status Machine::WatchQemu() {
-  VX_ASSIGN_OR_RETURN(QemuProcess found, FindQemu(host_->pid_dir, name_));
-  auto qemu = std::make_shared<QemuProcess>(std::move(found));
+  auto found = FindQemu(host_->pid_dir, name_);
+  if (absl::IsNotFound(found.status())) return QemuDied();
+  VX_RETURN_IF_ERROR(found.status());
+  auto qemu = std::make_shared<QemuProcess>(*std::move(found));
   {
     absl::MutexLock lock(&mutex_);
     qemu_ = qemu;
@@ -100,6 +107,14 @@ absl::Status Machine::WatchQemu() {
   });
   WatchShim();
   return absl::OkStatus();
+}
+
+absl::Status Machine::PlaceQemu() const {
+  const pid_t pid = qemu_pid();
+  if (pid == 0 || host_->qemu_groups == nullptr) return absl::OkStatus();
+  driver::ResetOomScore(pid);
+  const absl::Status moved = host_->qemu_groups->Move(uid_, pid);
+  return qemu_pid() == 0 ? absl::OkStatus() : moved;
 }
 
 void Machine::Adopt() {
@@ -116,6 +131,9 @@ void Machine::Adopt() {
     End();
   } else if (PowerIsCut()) {
     KillQemu();
+  } else {
+    // Its vxd may have died before it came to that.
+    PlaceQemu().IgnoreError();
   }
 }
 

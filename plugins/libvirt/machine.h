@@ -22,6 +22,7 @@
 #include "absl/time/time.h"
 #include "daemon/base/work_pool.h"
 #include "daemon/driver/driver.h"
+#include "daemon/driver/placement.h"
 #include "plugins/libvirt/qemu_process.h"
 #include "plugins/libvirt/watcher.h"
 #include "plugins/shim/client.h"
@@ -33,6 +34,8 @@ struct MachineHost {
   Watcher* watcher = nullptr;
   // Where the ends of machines are seen to.
   WorkPool* pool = nullptr;
+  // Where QEMUs are put; null: they stay where they are.
+  const driver::ProcessGroups* qemu_groups = nullptr;
   // libvirt's folder of pid files.
   std::string pid_dir;
   // Called once for each machine, on a thread of the pool.
@@ -50,8 +53,12 @@ class Machine : public std::enable_shared_from_this<Machine> {
   absl::Status LaunchShim(const std::string& program, const std::string& log,
                           const std::string& config, const std::string& cgroup_procs = "");
 
-  // Takes charge of the QEMU that libvirt has started.
+  // Takes charge of the QEMU that libvirt has started. INTERNAL (QEMU_DIED).
   absl::Status WatchQemu();
+
+  // Takes QEMU, which libvirt has started in vxd's cgroup and with its protection,
+  // out of both. While the guest is paused, as none of its memory is charged to vxd yet.
+  absl::Status PlaceQemu() const;
 
   // Finds shim and QEMU again in the folder of an earlier vxd.
   void Adopt();

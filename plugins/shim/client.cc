@@ -137,8 +137,7 @@ std::vector<std::string> CommandLine(const LaunchOptions& options) {
   if (!options.cgroup_procs.empty()) {
     argv.push_back(absl::StrCat("--cgroup=", options.cgroup_procs));
   }
-  argv.insert(argv.end(),
-              {options.runtime.empty() ? "vm" : "container", options.dir, options.log});
+  argv.insert(argv.end(), {options.runtime.empty() ? "vm" : "container", options.dir, options.log});
   if (!options.runtime.empty()) argv.push_back("--");
   argv.insert(argv.end(), options.runtime.begin(), options.runtime.end());
   return argv;

@@ -212,6 +212,30 @@ TEST_F(DaemonTest, TheAnnotatedConfigIsValidAndFlagsWinOverIt) {
   EXPECT_EQ(info["stateDir"], vx_.state_dir());
 }
 
+// Passes vxd a listening socket as a service manager does, and says that it is `count`.
+Words PassSocket(const std::string& path, const char* count) {
+  return {"python3", "-c",
+          "import os, socket, sys\n"
+          "s = socket.socket(socket.AF_UNIX)\n"
+          "os.makedirs(os.path.dirname(sys.argv[1]), exist_ok=True)\n"
+          "s.bind(sys.argv[1]); s.listen(); os.dup2(s.fileno(), 3)\n"
+          "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=sys.argv[2])\n"
+          "os.execvp(sys.argv[3], sys.argv[3:])\n",
+          path, count};
+}
+
+TEST_F(DaemonTest, ASocketThatItIsPassedIsServedAndNotRemoved) {
+  vx_.Start({.wrapper = PassSocket(vx_.socket(), "1")});
+  EXPECT_EQ(vx_.VxctlJson({"info"})["stateDir"], vx_.state_dir());
+  EXPECT_EQ(vx_.Stop(), 0);
+  EXPECT_TRUE(PathExists(vx_.socket()));
+}
+
+TEST_F(DaemonTest, OfSeveralPassedSocketsNoneIsGuessed) {
+  EXPECT_THAT(vx_.RunToEnd({.wrapper = PassSocket(vx_.socket(), "2")}),
+              FailsSaying(1, {"2 sockets", "BAD_SOCKET"}));
+}
+
 TEST_F(DaemonTest, LeavesNothingAtItsEndWhenItDidNothing) {
   vx_.Start();
   EXPECT_THAT(vx_.Leftovers(), IsEmpty());

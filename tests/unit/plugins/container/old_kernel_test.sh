@@ -33,8 +33,8 @@ cp "$profile" "$dir/disk/seccomp.json"
 cat > "$dir/disk/b/config.json" <<'EOF'
 {"ociVersion": "1.1.0", "hostname": "old",
  "process": {"args": ["sh", "-c",
-   "echo inside; id -u; cat /proc/self/uid_map; echo x >/made; grep Seccomp: /proc/self/status;
-    echo oom $(cat /proc/self/oom_score_adj)"], "oomScoreAdj": 300,
+   "echo inside; id -u; cat /proc/self/uid_map; echo x >/made; grep Seccomp: /proc/self/status; echo oom $(cat /proc/self/oom_score_adj)"],
+   "oomScoreAdj": 300,
    "env": ["PATH=/bin"], "cwd": "/", "noNewPrivileges": true, "user": {"uid": 0, "gid": 0}},
  "mounts": [
   {"destination": "/proc", "type": "proc", "options": ["nosuid", "noexec", "nodev"]},

@@ -96,6 +96,24 @@ TEST_F(ContainerShim, KeepsOutputAndExitStatus) {
   EXPECT_EQ(Output(2), "err\n");
 }
 
+TEST_F(ContainerShim, EntersItsCgroupBeforeItStartsAnything) {
+  // As the runtime finds it.
+  const std::string script = (dir_ / "runtime"), procs = (dir_ / "cgroup.procs");
+  ASSERT_TRUE(WriteFileAtomic(procs, "", 0600).ok());
+  ASSERT_TRUE(WriteFileAtomic(script, "#!/bin/sh\ncat cgroup.procs >&3\nexit 1\n", 0700).ok());
+  LaunchOptions options = Options();
+  options.runtime = {script};
+  options.cgroup_procs = procs;
+  EXPECT_EQ(Launch(options).message(), "0");
+}
+
+TEST_F(ContainerShim, ACgroupThatIsNotThereIsAnError) {
+  LaunchOptions options = Options();
+  options.runtime = {"/bin/true"};
+  options.cgroup_procs = (dir_ / "none/cgroup.procs");
+  EXPECT_THAT(std::string(Launch(options).message()), HasSubstr("cgroup"));
+}
+
 TEST_F(ContainerShim, LosesNothingOfALotOfOutput) {
   ASSERT_TRUE(LaunchWith("exec 4>&-; seq 1 200000").ok());
   ASSERT_TRUE(client_->Start("sh", kPatience).ok());
