@@ -206,6 +206,27 @@ TEST_F(MachineTest, ACutDoesNotHideWhatTheAgentSaid) {
   EXPECT_EQ(WaitExit().reason(), v1::EXIT_REASON_EXITED);
 }
 
+TEST_F(MachineTest, QemuIsPutIntoItsGroupByItsVxdOrTheNext) {
+  const std::string group = dir_.path("cgroup/w.scope/vx-0123abcd-vm/test");
+  driver::Environment environment;
+  environment.instance_id = "0123abcd";
+  environment.options["daemon.cgroup_parent"] = "/w.scope";
+  ASSERT_TRUE(MakeDirs(group, 0755).ok());
+  dir_.Write("cgroup/cgroup.controllers", "cpu\n");
+  dir_.Write("cgroup/w.scope/vx-0123abcd-vm/test/cgroup.procs", "");
+  const driver::ProcessGroups groups(environment, "vm", dir_.path("cgroup"));
+  host_.qemu_groups = &groups;
+  ASSERT_TRUE(machine_->WatchQemu().ok());
+  ASSERT_TRUE(machine_->PlaceQemu().ok());
+  const std::string pid = absl::StrCat(machine_->qemu_pid());
+  EXPECT_EQ(*ReadFile(group + "/cgroup.procs"), pid);
+  dir_.Write("cgroup/w.scope/vx-0123abcd-vm/test/cgroup.procs", "");
+  VxdDies();
+  NextVxd();
+  EXPECT_EQ(*ReadFile(group + "/cgroup.procs"), pid);
+  ASSERT_TRUE(machine_->CutPower().ok());
+}
+
 TEST_F(MachineTest, WhatTheAgentSaidIsFoundByTheNextVxd) {
   ASSERT_TRUE(machine_->WatchQemu().ok());
   Say(shim::FrameType::kStarted);
