@@ -7,6 +7,7 @@
 
 #include "absl/time/clock.h"
 #include "client/cli/context.h"
+#include "client/cli/event_source.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
 
@@ -68,7 +69,19 @@ absl::StatusOr<v1::Exit> RunOutput::CopyStream(const std::function<void()>& begi
     VX_RETURN_IF_ERROR(Write(response));
   }
   absl::Status end = logs->Finish();
-  return end.ok() || absl::IsNotFound(end) ? NoExit() : end;
+  if (absl::IsNotFound(end)) return ExitOnRecord();
+  return end.ok() ? NoExit() : end;
+}
+
+// It was removed at its exit before a restart of the daemon, and so after all that it
+// wrote was sent.
+absl::StatusOr<v1::Exit> RunOutput::ExitOnRecord() {
+  absl::StatusOr<v1::Exit> exit = NoExit();
+  VX_RETURN_IF_ERROR(ReadEvents(*connection_, {.workload = uid_}, [&](const v1::Event& event) {
+    if (event.workload().status().has_exit()) exit = event.workload().status().exit();
+    return absl::OkStatus();
+  }));
+  return exit;
 }
 
 absl::Status RunOutput::Reattach() {

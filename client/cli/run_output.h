@@ -35,6 +35,7 @@ class RunOutput {
   void Open();
   // Reads until the end of the stream; its error, or that there was no exit.
   absl::StatusOr<v1::Exit> CopyStream(const std::function<void()>& begins);
+  absl::StatusOr<v1::Exit> ExitOnRecord();
   absl::Status Reattach();
   bool cancelled() const;
   absl::Status Write(const v1::StreamLogsResponse& response);

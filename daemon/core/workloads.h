@@ -69,8 +69,8 @@ class Workloads {
   absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(const std::string& uid,
                                                              const driver::LogPosition& position);
 
-  // Somebody has the workload's log open and follows it: what waits for that may be
-  // removed.
+  // Somebody who follows the workload's log got all that a run wrote which has ended,
+  // or has gone: what waits for that may be removed.
   void NoteFollower(const std::string& uid);
 
   // What a driver noticed by itself: looked at in the workload's turn.

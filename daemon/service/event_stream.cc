@@ -13,6 +13,17 @@ namespace {
 
 constexpr int kReadAhead = 256;
 constexpr int kSnapshotPage = 1 << 30;
+constexpr size_t kUidDigits = 32;
+
+// A whole uid may be that of one that is gone: what happened to it is kept.
+absl::StatusOr<std::string> UidOf(const store::View& view, const std::string& name) {
+  absl::StatusOr<v1::Workload> workload = view.FindWorkload(name);
+  if (workload.ok()) return workload->uid();
+  const bool whole = name.size() == kUidDigits &&
+                     name.find_first_not_of("0123456789abcdef") == std::string::npos;
+  if (whole && absl::IsNotFound(workload.status())) return name;
+  return workload.status();
+}
 
 }  // namespace
 
@@ -25,8 +36,7 @@ absl::Status EventStream::Open() {
   store::View view = context_.core.store().Read();
   subscription_ = context_.core.events().Subscribe([this](const v1::Event&) { Wake(); });
   if (!request_.workload().empty()) {
-    VX_ASSIGN_OR_RETURN(v1::Workload workload, view.FindWorkload(request_.workload()));
-    uid_ = workload.uid();
+    VX_ASSIGN_OR_RETURN(uid_, UidOf(view, request_.workload()));
   }
   VX_ASSIGN_OR_RETURN(auto range, view.EventRange());
   const auto [oldest, newest] = range;

@@ -30,7 +30,8 @@ absl::Status LogStream::Find() {
         context_.core.events().Subscribe([this](const v1::Event& event) { Look(event); });
     absl::MutexLock lock(&end_mutex_);
     making_ = workload.status().state() == v1::STATE_CREATING;
-    if (!making_ && !core::IsActive(workload)) end_ = {true, earlier_};
+    stopped_ = !making_ && !core::IsActive(workload);
+    if (stopped_) end_ = {true, earlier_};
   }
   StartSendInitialMetadata();
   found_ = true;
@@ -42,7 +43,6 @@ absl::Status LogStream::OpenReader() {
   if (request_.has_tail()) position.tail = request_.tail();
   if (request_.has_since()) position.since = core::FromProto(request_.since());
   VX_ASSIGN_OR_RETURN(reader_, context_.core.workloads().OpenLog(uid_, position));
-  if (request_.follow()) context_.core.workloads().NoteFollower(uid_);
   return absl::OkStatus();
 }
 
@@ -53,19 +53,20 @@ void LogStream::Look(const v1::Event& event) {
   const bool failed = status.state() == v1::STATE_FAILED;
   const bool new_exit = status.has_exit() && !SameTime(earlier_, status.exit());
   // What is removed at its exit is over when it is gone.
-  const bool stopped =
-      status.state() == v1::STATE_STOPPED && !event.workload().spec().remove_on_exit();
+  const bool stopped = status.state() == v1::STATE_STOPPED;
+  const bool stays = stopped && !event.workload().spec().remove_on_exit();
   {
     absl::MutexLock lock(&end_mutex_);
     const bool was_making =
         std::exchange(making_, making_ && !deleted && status.state() == v1::STATE_CREATING);
     const bool made = was_making && !making_;
-    const bool over = (deleted || failed || stopped) && !end_.there;
+    const bool over = (deleted || failed || stays) && !end_.there;
+    stopped_ |= stopped;
     if (over) {
       end_.there = true;
       if (new_exit) end_.exit = status.exit();
     }
-    if (!made && !over) return;
+    if (!made && !over && !stopped) return;
   }
   Wake();
 }
@@ -78,6 +79,11 @@ LogStream::End LogStream::TheEnd() {
 bool LogStream::InTheMaking() {
   absl::MutexLock lock(&end_mutex_);
   return making_;
+}
+
+bool LogStream::Stopped() {
+  absl::MutexLock lock(&end_mutex_);
+  return stopped_;
 }
 
 // As many entries as there are, up to about a message's worth.
@@ -108,10 +114,12 @@ LogStream::Next LogStream::Produce(v1::StreamLogsResponse& message) {
   }
   if (exit_sent_) return {.end = absl::OkStatus()};
   // Asked before the log: what the run wrote before its end is all there then.
+  const bool stopped = Stopped();
   const End end = TheEnd();
   if (absl::Status status = Fill(message); !status.ok()) return {.end = status};
   if (message.entries_size() > 0) return {.write = true};
   if (!request_.follow()) return {.end = absl::OkStatus()};
+  if (stopped) context_.core.workloads().NoteFollower(uid_);
   if (!end.there) {
     context_.waker.Arm(reader_->wake_fd(), [this] { Wake(); });
     // What came between Next and Arm leaves the descriptor readable.
@@ -125,6 +133,8 @@ LogStream::Next LogStream::Produce(v1::StreamLogsResponse& message) {
 
 void LogStream::Stop() {
   subscription_.End();
+  // Nobody waits for one who has gone.
+  if (found_ && request_.follow()) context_.core.workloads().NoteFollower(uid_);
   if (reader_) context_.waker.Forget(reader_->wake_fd());
 }
 

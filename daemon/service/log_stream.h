@@ -40,6 +40,9 @@ class LogStream : public PumpedStream<v1::StreamLogsResponse> {
   End TheEnd();
   // Whether the workload is still being made, so that it has no log yet.
   bool InTheMaking();
+  // Whether its run has ended. One that is removed at its exit is there until then,
+  // and for as long as a follower has not got all that it wrote.
+  bool Stopped();
 
   const Context& context_;
   const v1::StreamLogsRequest request_;
@@ -53,6 +56,7 @@ class LogStream : public PumpedStream<v1::StreamLogsResponse> {
   absl::Mutex end_mutex_;
   End end_ ABSL_GUARDED_BY(end_mutex_);
   bool making_ ABSL_GUARDED_BY(end_mutex_) = false;
+  bool stopped_ ABSL_GUARDED_BY(end_mutex_) = false;
 };
 
 }  // namespace vx::service

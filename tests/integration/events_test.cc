@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "tests/integration/daemon_fixture.h"
 
 namespace vx::integration {
@@ -100,6 +102,20 @@ TEST_F(EventsTest, AWatchOfOneWorkloadTellsOfNoOther) {
   for (const v1::Event& event : UpToNow(1, nullptr, "job")) {
     EXPECT_EQ(event.has_operation() ? event.operation().target() : event.workload().name(), "job");
   }
+}
+
+TEST_F(EventsTest, WhatHappenedToAWorkloadThatIsGoneIsToldByItsUid) {
+  const std::string uid = Made("web", {"true"}).uid();
+  Delete("web");
+  grpc::Status status;
+  EXPECT_TRUE(UpToNow(1, &status, "web").empty());
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::NOT_FOUND);
+  const std::vector<v1::Event> events = UpToNow(1, &status, uid);
+  EXPECT_TRUE(status.ok()) << status.error_message();
+  auto deleted = [&](const v1::Event& event) {
+    return event.type() == v1::EVENT_TYPE_WORKLOAD_DELETED && event.workload().uid() == uid;
+  };
+  EXPECT_EQ(std::count_if(events.begin(), events.end(), deleted), 1);
 }
 
 TEST_F(EventsTest, RevisionsGoOnAfterARestart) {

@@ -122,6 +122,27 @@ TEST_F(LogsTest, AFollowerOfWhatIsNotMadeAfterAllIsLetGo) {
   EXPECT_EQ(Wait(created.operation()).state(), v1::OPERATION_STATE_CANCELLED);
 }
 
+TEST_F(LogsTest, WhatIsRemovedAtItsExitStaysUntilItsFollowerHasAllThatItWrote) {
+  // More than fits between the daemon and one who does not read.
+  std::vector<std::string> command;
+  for (int i = 0; i < 240; ++i) {
+    for (const std::string& word :
+         {std::string("echo"), std::string(4000, 'x'), std::string(";")}) {
+      command.push_back(word);
+    }
+  }
+  command.insert(command.end(), {"exit", "3"});
+  Run(command);
+  auto stream = Follow("once");
+  stream->WaitForInitialMetadata();
+  WaitStopped("once");
+  EXPECT_EQ(Get("once").status().exit().code(), 3);
+  Output output = ReadAll(*stream);
+  EXPECT_EQ(output.out.size(), 240u * 4001);
+  EXPECT_EQ(output.exit->code(), 3);
+  EXPECT_EQ(GetStatus("once").error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_F(LogsTest, AFollowerOfWhatIsMadeAndNotStartedIsLetGo) {
   driver_options["fake.probe_ms"] = "300";
   RestartDaemon();

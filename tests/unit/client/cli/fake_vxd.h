@@ -37,6 +37,8 @@ struct Script {
   bool no_exit = false;
   // The connection is lost once, after so many entries; 0: never.
   size_t lost_after = 0;
+  // And then the workload is gone.
+  bool gone_when_lost = false;
 };
 
 // What a daemon would know, and what it was asked. Only to be used while no call

@@ -121,8 +121,9 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
     if (grpc::Status refused = vxd_.Note(*request); !refused.ok()) return refused;
     v1::Workload workload;
     if (grpc::Status missing = Find(request->name(), &workload); !missing.ok()) return missing;
-    writer->SendInitialMetadata();
     Script script = GetScript();
+    if (script.gone_when_lost && script.lost_after == 0) return Gone(request->name());
+    writer->SendInitialMetadata();
     if (script.start_error.code() != 0 && !script.exit_after_start_error) return grpc::Status::OK;
     for (size_t i = 0; i < script.output.size(); ++i) {
       if (script.lost_after != 0 && i == script.lost_after) return LoseOnce();
@@ -165,6 +166,11 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
   Script GetScript() {
     absl::MutexLock lock(&vxd_.mutex_);
     return vxd_.script_;
+  }
+
+  static grpc::Status Gone(const std::string& name) {
+    return ToGrpc(WireError(absl::StatusCode::kNotFound, "WORKLOAD_NOT_FOUND",
+                            absl::StrCat("there is no workload \"", name, "\"")));
   }
 
   // What the library reports when the far end goes away under a call.

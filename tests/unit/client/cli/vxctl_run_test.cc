@@ -160,6 +160,27 @@ TEST(VxctlRun, GoesOnBehindTheLastByteAfterARestartOfTheDaemon) {
   }
 }
 
+TEST(VxctlRun, TheExitOfWhatWasRemovedBeforeARestartOfTheDaemonIsOnRecord) {
+  FakeVxd vxd;
+  Script script = Exits(5);
+  script.output.push_back(Entry(v1::LOG_STREAM_STDOUT, "out\n"));
+  script.output.push_back(Entry(v1::LOG_STREAM_STDOUT, "never sent\n"));
+  script.lost_after = 1;
+  script.gone_when_lost = true;
+  vxd.SetScript(script);
+  v1::Event event;
+  event.set_revision(1);
+  vxd.events.push_back(event);
+  event.set_revision(2);
+  event.set_type(v1::EVENT_TYPE_WORKLOAD_DELETED);
+  *event.mutable_workload()->mutable_status()->mutable_exit() = script.exit;
+  vxd.events.push_back(event);
+  CommandResult result = Vxctl(vxd, kRun);
+  EXPECT_EQ(result.exit_code, 5);
+  EXPECT_EQ(result.out, "out\n");
+  EXPECT_EQ(result.err, "");
+}
+
 TEST(VxctlRun, AWaitLivesThroughARestartOfTheDaemon) {
   FakeVxd vxd;
   vxd.LoseNextWait();
