@@ -106,13 +106,13 @@ LogStream::Next LogStream::Produce(v1::StreamLogsResponse& message) {
     if (absl::Status status = Find(); !status.ok()) return {.end = status};
   }
   if (InTheMaking()) return {};
+  if (exit_sent_) return {.end = absl::OkStatus()};
   if (!reader_) {
     absl::Status status = OpenReader();
-    // Its making failed, and nothing is left of it.
-    if (absl::IsNotFound(status) && TheEnd().there) return {.end = absl::OkStatus()};
+    // Its making failed, or it is being removed, and nothing is left to read.
+    if (absl::IsNotFound(status) && TheEnd().there) return Conclude(TheEnd(), message);
     if (!status.ok()) return {.end = status};
   }
-  if (exit_sent_) return {.end = absl::OkStatus()};
   // Asked before the log: what the run wrote before its end is all there then.
   const bool stopped = Stopped();
   const End end = TheEnd();
@@ -125,7 +125,12 @@ LogStream::Next LogStream::Produce(v1::StreamLogsResponse& message) {
     // What came between Next and Arm leaves the descriptor readable.
     return {};
   }
-  if (!end.exit) return {.end = absl::OkStatus()};
+  return Conclude(end, message);
+}
+
+LogStream::Next LogStream::Conclude(const End& end, v1::StreamLogsResponse& message) {
+  if (!end.exit || !request_.follow()) return {.end = absl::OkStatus()};
+  message.Clear();
   *message.mutable_exit() = *end.exit;
   exit_sent_ = true;
   return {.write = true};

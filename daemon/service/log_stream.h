@@ -38,6 +38,8 @@ class LogStream : public PumpedStream<v1::StreamLogsResponse> {
     std::optional<v1::Exit> exit;
   };
   End TheEnd();
+  // A follower's last message: how the run ended, if that is known.
+  Next Conclude(const End& end, v1::StreamLogsResponse& message);
   // Whether the workload is still being made, so that it has no log yet.
   bool InTheMaking();
   // Whether its run has ended. One that is removed at its exit is there until then,
