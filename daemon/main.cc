@@ -12,7 +12,6 @@
 #include <atomic>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <functional>
 #include <memory>
@@ -100,20 +99,8 @@ void WaitForStop(const sigset_t& stop) {
   spdlog::info("signal={} stops vxd; workloads go on", signal);
 }
 
-// What comes after the end.
-struct Next {
-  bool again = false;
-  // That systemd passed: for the vxd that comes then.
-  UniqueFd socket;
-};
-
-// A vxd in this one's place, with the socket that systemd passed, if any.
-[[noreturn]] void ExecAgain(char** argv, int socket) {
-  if (socket >= 0) {
-    dup2(socket, SD_LISTEN_FDS_START);
-    setenv("LISTEN_FDS", "1", 1);
-    setenv("LISTEN_PID", absl::StrCat(getpid()).c_str(), 1);
-  }
+// In this process's place.
+[[noreturn]] void ExecAgain(char** argv) {
   execv("/proc/self/exe", argv);
   spdlog::error("vxd can't start itself again: {}", strerror(errno));
   _exit(1);
@@ -143,7 +130,8 @@ void NoteStarted(core::Core& core, const Config& config) {
   if (!noted.ok()) spdlog::error("{}", noted.ToString());
 }
 
-absl::StatusOr<Next> Serve(const Config& config, const sigset_t& stop, char** argv) {
+// True: it is to be started again.
+absl::StatusOr<bool> Serve(const Config& config, const sigset_t& stop, char** argv) {
   const std::string state_dir = config.Get("daemon.state_dir");
   const std::string runtime_dir = config.Get("daemon.runtime_dir");
   VX_RETURN_IF_ERROR(CheckOptions(config));
@@ -164,10 +152,6 @@ absl::StatusOr<Next> Serve(const Config& config, const sigset_t& stop, char** ar
   VX_RETURN_IF_ERROR(LoadDrivers(config, instance_id, core.drivers()));
   bool passed = false;
   VX_ASSIGN_OR_RETURN(UniqueFd socket, TakeSocket(config, passed));
-  Next next{.again = false,
-            .socket = passed
-                          ? UniqueFd(fcntl(socket.get(), F_DUPFD_CLOEXEC, SD_LISTEN_FDS_START + 1))
-                          : UniqueFd()};
   VX_RETURN_IF_ERROR(core.Start(/*booted=*/!PathExists(StartedMark(config))));
   std::atomic<bool> again{false};
   auto restart = [&again] {
@@ -185,23 +169,22 @@ absl::StatusOr<Next> Serve(const Config& config, const sigset_t& stop, char** ar
                instance_id, state_dir);
   sd_notify(0, "READY=1");
   auto watchdog = std::make_unique<Watchdog>(
-      [&server](std::function<void()> passed) { server->GoThrough(std::move(passed)); });
+      [&server](std::function<void()> through) { server->GoThrough(std::move(through)); });
   std::thread tidy([&core, &config] {
     NoteStarted(core, config);
     ReleaseStartupMemory();
   });
   WaitForStop(stop);
   watchdog.reset();
-  next.again = again;
-  sd_notify(0, next.again ? "RELOADING=1" : "STOPPING=1");
+  // Who keeps the socket also starts vxd again.
+  const bool in_place = again && !passed;
+  sd_notify(0, in_place ? "RELOADING=1" : "STOPPING=1");
   core.Close();
   tidy.join();
   server->Shutdown(kShutdownGrace);
-  EndSoon([argv, again = next.again, fd = next.socket.get()] {
-    again ? ExecAgain(argv, fd) : _exit(0);
-  });
+  EndSoon([argv, in_place] { in_place ? ExecAgain(argv) : _exit(0); });
   if (!passed) unlink(config.Get("daemon.socket").c_str());
-  return next;
+  return in_place;
 }
 
 absl::Status Restore(const Config& config, const std::string& file) {
@@ -238,9 +221,9 @@ int Main(int argc, char** argv) {
   const sigset_t stop = BlockSignals();
   PrepareProcess();
   StartLogging(config);
-  absl::StatusOr<Next> next = Serve(config, stop, argv);
-  if (!next.ok()) return Fail(next.status());
-  if (next->again) ExecAgain(argv, next->socket.get());
+  absl::StatusOr<bool> again = Serve(config, stop, argv);
+  if (!again.ok()) return Fail(again.status());
+  if (*again) ExecAgain(argv);
   return 0;
 }
 

@@ -37,7 +37,7 @@ struct Watchdog::State {
 
 Watchdog::Watchdog(Proof proof) : state_(std::make_shared<State>()) {
   uint64_t microseconds = 0;
-  if (sd_watchdog_enabled(/*unset_environment=*/1, &microseconds) <= 0) return;
+  if (sd_watchdog_enabled(/*unset_environment=*/0, &microseconds) <= 0) return;
   const absl::Duration interval = absl::Microseconds(microseconds) / 2;
   thread_ = std::thread([state = state_, proof = std::move(proof), interval] {
     pthread_setname_np(pthread_self(), "vx-watchdog");

@@ -16,8 +16,9 @@ class Watchdog {
   // hang would hold up. It may do so after the watchdog's end.
   using Proof = std::function<void(std::function<void()> passed)>;
 
-  // Begins at once, in a thread of its own; takes WATCHDOG_USEC and WATCHDOG_PID out
-  // of the environment, as they are not for children. Does nothing where nobody asks.
+  // Begins at once, in a thread of its own. Leaves the environment as it is: a vxd
+  // that execs itself is watched on, and of children WATCHDOG_PID says that they are
+  // not meant. Does nothing where nobody asks.
   // A proof that is not back when the next is due is waited for: no other is asked
   // for, and nobody is told anything.
   explicit Watchdog(Proof proof);

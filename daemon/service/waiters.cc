@@ -37,11 +37,7 @@ void WaitReactor::Begin(First first, Check check, std::optional<absl::Duration> 
                  if (fired && Take(*link)) FinishLater(timed_out);
                });
   }
-  store::View view = context_.core.store().Read();
-  if (std::optional<absl::Status> settled = first(view)) {
-    Settle(*settled);
-    return;
-  }
+  // Before the first look, so that nothing is missed in between.
   subscription_ = context_.core.events().Subscribe(
       [this, link = link_, check = std::move(check)](const v1::Event& event) {
         {
@@ -50,6 +46,7 @@ void WaitReactor::Begin(First first, Check check, std::optional<absl::Duration> 
         }
         if (std::optional<absl::Status> status = check(event)) Settle(*status);
       });
+  if (std::optional<absl::Status> settled = first(context_.core.store().Read())) Settle(*settled);
 }
 
 }  // namespace vx::service

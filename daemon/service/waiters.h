@@ -30,7 +30,7 @@ class WaitReactor : public grpc::ServerUnaryReactor {
 
   explicit WaitReactor(const Context& context) : context_(context) {}
 
-  // Begins: subscribes and reads in one view, so that nothing falls in between.
+  // Begins: subscribes, then reads, so that nothing falls in between.
   void Begin(First first, Check check, std::optional<absl::Duration> timeout, TimedOut timed_out);
 
   void OnCancel() override { Settle(absl::CancelledError("the caller has gone")); }

@@ -50,7 +50,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
   absl::StatusOr<Database> database = open();
   if (absl::IsDataLoss(database.status())) return Damaged(database.status(), path);
   VX_RETURN_IF_ERROR(database.status());
-  auto store = std::unique_ptr<Store>(new Store(*std::move(database), path));
+  VX_ASSIGN_OR_RETURN(Database reader, Database::OpenExisting(path));
+  VX_RETURN_IF_ERROR(reader.Execute("PRAGMA query_only = ON; PRAGMA cache_size = -2048"));
+  auto store = std::unique_ptr<Store>(new Store(*std::move(database), std::move(reader), path));
   VX_RETURN_IF_ERROR(store->Tidy());
   return store;
 }
@@ -87,9 +89,16 @@ absl::StatusOr<Transaction> Store::Begin(Durability durability) {
   return transaction;
 }
 
-View::View(Store& store) : store_(&store), lock_(store.mutex_) {}
+View::View(Store& store) : View(store, store.reader_, store.reader_mutex_) {
+  snapshot_ = db().Execute("BEGIN").ok();
+}
 
-Database& View::db() const { return store_->database_; }
+View::~View() {
+  // One that was moved from has no lock.
+  if (snapshot_ && lock_.owns_lock()) (void)db().Execute("COMMIT");
+}
+
+Transaction::Transaction(Store& store) : View(store, store.database_, store.mutex_) {}
 
 Transaction::Transaction(Transaction&& other) noexcept
     : View(std::move(other)),

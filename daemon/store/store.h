@@ -1,8 +1,10 @@
 // The inventory: workloads, operations, idempotency keys and events in one SQLite
 // file (WAL). It is the only truth; nothing is cached above it.
 //
-// All access goes through a View or a Transaction, which hold the store's lock
-// for as long as they live: keep them short, and never two at once in a thread.
+// All access goes through a View or a Transaction. A View sees what was committed when
+// it first read, and waits for no commit; a Transaction is alone with the store. Both
+// hold a lock for as long as they live: keep them short, and never two of a sort at
+// once in a thread.
 #pragma once
 
 #include <cstdint>
@@ -49,7 +51,7 @@ class View {
  public:
   explicit View(Store& store);
   View(View&&) = default;
-  virtual ~View() = default;
+  virtual ~View();
 
   // By name, uid, or a prefix of the uid of at least 4 digits that fits no other.
   // NOT_FOUND (WORKLOAD_NOT_FOUND), INVALID_ARGUMENT (AMBIGUOUS_PREFIX).
@@ -83,9 +85,16 @@ class View {
   absl::StatusOr<std::string> GetMeta(const std::string& key) const;
 
  protected:
+  View(Store& store, Database& database, std::mutex& mutex)
+      : store_(&store), database_(&database), lock_(mutex) {}
+  Database& db() const { return *database_; }
+
   Store* store_;
+  Database* database_;
   std::unique_lock<std::mutex> lock_;
-  Database& db() const;
+
+ private:
+  bool snapshot_ = false;
 };
 
 // Reads and writes; rolled back unless committed.
@@ -110,7 +119,7 @@ class Transaction : public View {
 
  private:
   friend class Store;
-  explicit Transaction(Store& store) : View(store) {}
+  explicit Transaction(Store& store);
 
   bool open_ = false;
   std::vector<v1::Event> events_;
@@ -146,12 +155,14 @@ class Store {
  private:
   friend class View;
   friend class Transaction;
-  Store(Database database, std::string path)
-      : database_(std::move(database)), path_(std::move(path)) {}
+  Store(Database database, Database reader, std::string path)
+      : database_(std::move(database)), reader_(std::move(reader)), path_(std::move(path)) {}
   absl::Status Tidy();
 
   std::mutex mutex_;
   Database database_;  // guarded by mutex_
+  std::mutex reader_mutex_;
+  Database reader_;  // guarded by reader_mutex_
   const std::string path_;
   Durability durability_ = Durability::kPromise;
   std::function<void(const std::vector<v1::Event>&)> listener_;

@@ -219,6 +219,7 @@ Words PassSocket(const std::string& path, const char* count) {
           "s = socket.socket(socket.AF_UNIX)\n"
           "os.makedirs(os.path.dirname(sys.argv[1]), exist_ok=True)\n"
           "s.bind(sys.argv[1]); s.listen(); os.dup2(s.fileno(), 3)\n"
+          "os.set_inheritable(3, True)\n"
           "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=sys.argv[2])\n"
           "os.execvp(sys.argv[3], sys.argv[3:])\n",
           path, count};
