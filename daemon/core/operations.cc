@@ -155,15 +155,19 @@ absl::StatusOr<v1::Operation> Operations::Submit(Submission submission) {
     VX_RETURN_IF_ERROR(tx.AppendEvent(OperationEvent(v1::EVENT_TYPE_OPERATION_CREATED, operation)));
     VX_RETURN_IF_ERROR(tx.Commit());
   }
+  VX_FAULT_POINT_NO_FAIL("any.recorded");
+  GoOn(operation, std::move(submission));
+  return operation;
+}
+
+void Operations::GoOn(const v1::Operation& operation, Submission submission) {
   auto run = std::make_shared<OperationRun>(operation);
   {
     absl::MutexLock lock(&mutex_);
     live_[operation.id()] = run;
   }
-  VX_FAULT_POINT_NO_FAIL("any.recorded");
   std::string key = submission.key;
   Enqueue(key, [this, run, submission = std::move(submission)] { Execute(submission, *run); });
-  return operation;
 }
 
 void Operations::Execute(const Submission& submission, OperationRun& run) {

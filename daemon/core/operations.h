@@ -109,6 +109,10 @@ class Operations {
   // Records the operation (commit = promise) and runs it when its turn comes.
   absl::StatusOr<v1::Operation> Submit(Submission submission);
 
+  // Runs what is recorded, by this daemon or one before it, when its turn comes. Of the
+  // submission, key and body count.
+  void GoOn(const v1::Operation& operation, Submission submission);
+
   // Runs unrecorded work in the key's turn.
   void Enqueue(const std::string& key, std::function<void()> work);
 

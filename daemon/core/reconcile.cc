@@ -43,6 +43,14 @@ bool MadeHere(store::Store& store, const std::string& uid) {
   return operations.ok() && !operations->rows.empty();
 }
 
+// Whether it is a stop, or a restart in its stop.
+bool Ends(const v1::Operation& operation, const v1::Workload& workload) {
+  if (!IsActive(workload)) return false;
+  if (operation.type() == v1::OPERATION_TYPE_STOP) return true;
+  return operation.type() == v1::OPERATION_TYPE_RESTART &&
+         workload.status().state() == v1::STATE_STOPPING;
+}
+
 std::vector<v1::Operation> OfWorkload(const std::vector<v1::Operation>& operations,
                                       const std::string& uid) {
   std::vector<v1::Operation> own;
@@ -69,13 +77,21 @@ absl::Status Workloads::ReconcileWorkload(driver::Driver& driver, const v1::Work
                                           const std::vector<v1::Operation>& interrupted) {
   v1::Workload current = workload;
   if (workload.spec().remove_on_exit()) AwaitReturn(workload.uid());
+  bool goes_on = false;
   for (const v1::Operation& operation : interrupted) {
-    absl::Status ended = FinishOrUndo(driver, current, operation);
+    if (!goes_on && Ends(operation, current)) {
+      GoOn(operation);
+      goes_on = true;
+      continue;
+    }
+    absl::Status ended = goes_on ? AbortedError("vxd stopped before it came to this change")
+                                 : FinishOrUndo(driver, current, operation);
     VX_RETURN_IF_ERROR(EndOperation(operation, ended));
     absl::StatusOr<v1::Workload> reloaded = Load(workload.uid());
     if (!reloaded.ok()) return absl::OkStatus();  // undone or removed
     current = *reloaded;
   }
+  if (goes_on) return absl::OkStatus();
   if (current.status().state() == v1::STATE_DELETING) return Remove(driver, current);
   const bool over =
       !IsActive(current) && (current.status().has_exit() || !current.status().message().empty());
@@ -96,9 +112,9 @@ absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workl
     case v1::OPERATION_TYPE_START:
       return FinishStart(driver, workload);
     case v1::OPERATION_TYPE_RESTART:
-      return FinishRestart(driver, workload, operation);
+      return FinishRestart(driver, workload);
     case v1::OPERATION_TYPE_STOP:
-      return FinishStop(driver, workload, operation);
+      return absl::OkStatus();
     case v1::OPERATION_TYPE_DELETE:
       return Remove(driver, workload);
     case v1::OPERATION_TYPE_PAUSE:
@@ -134,18 +150,12 @@ absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& worklo
 
 // What is recorded says how far it came: a run that is still there is the old one
 // until its end is recorded.
-absl::Status Workloads::FinishRestart(driver::Driver& driver, v1::Workload& workload,
-                                      const v1::Operation& operation) {
-  switch (workload.status().state()) {
-    case v1::STATE_RUNNING:
-    case v1::STATE_PAUSED:
-      return AbortedError("vxd stopped before it restarted the workload");
-    case v1::STATE_STOPPING:
-      VX_RETURN_IF_ERROR(FinishStop(driver, workload, operation));
-      return AbortedError("vxd stopped before the workload was started again");
-    default:
-      return FinishStart(driver, workload);
+absl::Status Workloads::FinishRestart(driver::Driver& driver, v1::Workload& workload) {
+  const v1::State state = workload.status().state();
+  if (state == v1::STATE_RUNNING || state == v1::STATE_PAUSED) {
+    return AbortedError("vxd stopped before it restarted the workload");
   }
+  return FinishStart(driver, workload);
 }
 
 absl::Status Workloads::FinishFreeze(driver::Driver& driver, v1::Workload& workload,
@@ -173,17 +183,20 @@ absl::Status Workloads::UndoUpdate(driver::Driver& driver, const v1::Workload& w
   return AbortedError("vxd stopped before the change was done");
 }
 
-// With what is left of the grace.
-absl::Status Workloads::FinishStop(driver::Driver& driver, v1::Workload& workload,
-                                   const v1::Operation& operation) {
-  const absl::Duration waited = absl::Now() - FromProto(operation.create_time());
-  const absl::Duration whole =
-      FromProto(operation.has_grace() ? operation.grace() : workload.spec().stop_grace());
-  const absl::Duration grace = whole - waited;
-  VX_RETURN_IF_ERROR(driver.Stop(workload.uid(), std::max(grace, absl::ZeroDuration())));
-  if (!IsActive(workload)) return absl::OkStatus();
-  VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
-  return CloseRun(driver, workload, seen, /*by_user=*/true);
+// With what is left of the grace. It may be long: nobody else waits for it.
+void Workloads::GoOn(const v1::Operation& operation) {
+  const std::string& uid = operation.workload_uid();
+  Submission submission{.key = uid};
+  submission.body = [this, uid, operation](OperationRun& run) -> absl::Status {
+    VX_ASSIGN_OR_RETURN(v1::Workload workload, Load(uid));
+    const absl::Duration whole =
+        FromProto(operation.has_grace() ? operation.grace() : workload.spec().stop_grace());
+    const absl::Duration waited = absl::Now() - FromProto(operation.create_time());
+    const absl::Duration grace = std::max(whole - waited, absl::ZeroDuration());
+    return operation.type() == v1::OPERATION_TYPE_STOP ? DoStop(run, uid, grace)
+                                                       : DoRestart(run, uid, grace);
+  };
+  operations_.GoOn(operation, std::move(submission));
 }
 
 absl::Status Workloads::EndOperation(v1::Operation operation, const absl::Status& status) {

@@ -152,10 +152,9 @@ class Workloads {
   absl::Status FinishOrUndo(driver::Driver& driver, v1::Workload& workload,
                             const v1::Operation& operation);
   absl::Status FinishStart(driver::Driver& driver, v1::Workload& workload);
-  absl::Status FinishStop(driver::Driver& driver, v1::Workload& workload,
-                          const v1::Operation& operation);
-  absl::Status FinishRestart(driver::Driver& driver, v1::Workload& workload,
-                             const v1::Operation& operation);
+  absl::Status FinishRestart(driver::Driver& driver, v1::Workload& workload);
+  // Finishes a stop, or a restart in its stop, in the workload's turn.
+  void GoOn(const v1::Operation& operation);
   // Done if the host shows it so.
   absl::Status FinishFreeze(driver::Driver& driver, v1::Workload& workload,
                             driver::Presence wanted);

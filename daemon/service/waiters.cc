@@ -37,16 +37,25 @@ void WaitReactor::Begin(First first, Check check, std::optional<absl::Duration> 
                  if (fired && Take(*link)) FinishLater(timed_out);
                });
   }
-  // Before the first look, so that nothing is missed in between.
-  subscription_ = context_.core.events().Subscribe(
-      [this, link = link_, check = std::move(check)](const v1::Event& event) {
-        {
-          absl::MutexLock lock(&link->mutex);
-          if (!link->waiting) return;
-        }
-        if (std::optional<absl::Status> status = check(event)) Settle(*status);
+  auto look = [&] { return Look([&] { return first(context_.core.store().Read()); }); };
+  if (look()) return;
+  subscription_ =
+      context_.core.events().Subscribe([this, check = std::move(check)](const v1::Event& event) {
+        Look([&] { return check(event); });
       });
-  if (std::optional<absl::Status> settled = first(context_.core.store().Read())) Settle(*settled);
+  // What happened before that.
+  look();
+}
+
+bool WaitReactor::Look(const std::function<std::optional<absl::Status>()>& how) {
+  absl::MutexLock lock(&look_mutex_);
+  {
+    absl::MutexLock link(&link_->mutex);
+    if (!link_->waiting) return true;
+  }
+  std::optional<absl::Status> settled = how();
+  if (settled) Settle(*settled);
+  return settled.has_value();
 }
 
 }  // namespace vx::service

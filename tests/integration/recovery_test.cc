@@ -154,16 +154,38 @@ TEST_F(RecoveryTest, AnInterruptedRestartThatHadNotEndedTheRunIsAborted) {
   EXPECT_EQ(Get("web").status().pid(), before.status().pid());
 }
 
-TEST_F(RecoveryTest, AnInterruptedRestartThatWasEndingTheRunEndsItAndIsAborted) {
-  v1::Workload ending = Made("web", {"sleep", "infinity"}, /*start=*/true);
+TEST_F(RecoveryTest, AnInterruptedRestartThatWasEndingTheRunIsFinished) {
+  const v1::Workload before = Made("web", {"sleep", "infinity"}, /*start=*/true);
+  v1::Workload ending = before;
   StopDaemon();
   ending.mutable_status()->set_state(v1::STATE_STOPPING);
   Record(ending);
   LeaveOpen(v1::OPERATION_TYPE_RESTART, ending.uid());
   StartDaemon();
-  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
-  WaitReady();
-  EXPECT_EQ(Get("web").status().state(), v1::STATE_STOPPED);
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_DONE);
+  EXPECT_EQ(Get("web").status().state(), v1::STATE_RUNNING);
+  EXPECT_GT(core::FromProto(Get("web").status().start_time()),
+            core::FromProto(before.status().start_time()));
+}
+
+TEST_F(RecoveryTest, AStopThatGoesOnHoldsUpNobodyAndCanBeCancelled) {
+  v1::Workload wanted = Spec("deaf", {"trap-term", ";", "sleep", "infinity"});
+  wanted.mutable_spec()->mutable_stop_grace()->set_seconds(3600);
+  v1::CreateWorkloadResponse created;
+  ASSERT_TRUE(Create(wanted, created, "", /*start=*/true).ok());
+  const std::string uid = Wait(created.operation()).workload_uid();
+  Made("web", {"sleep", "infinity"}, /*start=*/true);
+  StopDaemon();
+  LeaveOpen(v1::OPERATION_TYPE_STOP, uid);
+  StartDaemon();
+  EXPECT_EQ(Stop("web").state(), v1::OPERATION_STATE_DONE);
+  grpc::ClientContext context;
+  v1::CancelOperationRequest request;
+  v1::CancelOperationResponse response;
+  request.set_id("feedfacefeedfacefeedfacefeedface");
+  EXPECT_TRUE(operations().CancelOperation(&context, request, &response).ok());
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_CANCELLED);
+  EXPECT_EQ(Get("deaf").status().state(), v1::STATE_RUNNING);
 }
 
 TEST_F(RecoveryTest, AnInterruptedRestartThatHadOnlyEndedTheRunIsAborted) {

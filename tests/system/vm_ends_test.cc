@@ -112,7 +112,7 @@ VX_EACH_KIND(StopDiesTest);
 
 TEST_P(StopDiesTest, AStopThatIsFinishedByTheNextVxdIsTheUsers) {
   RunDeaf(GetParam());
-  BeginStop("60s");
+  BeginStop("6s");
   KillVxd();
   vx_.Start();
   ExpectKilledByUser();
