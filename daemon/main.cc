@@ -137,6 +137,7 @@ absl::StatusOr<bool> Serve(const Config& config, const sigset_t& stop, char** ar
   VX_RETURN_IF_ERROR(CheckOptions(config));
   VX_ASSIGN_OR_RETURN(UniqueFd lock, core::LockStateDir(state_dir));
   VX_RETURN_IF_ERROR(MakeDirs(runtime_dir, 0755));
+  RemoveTemporaries(runtime_dir);
   VX_ASSIGN_OR_RETURN(std::unique_ptr<store::Store> store, core::OpenInventory(state_dir));
   VX_ASSIGN_OR_RETURN(const std::string instance_id, core::InstanceId(state_dir, *store));
   image::Limits limits{config.GetInt("images.max_layer_bytes"),

@@ -69,6 +69,8 @@ absl::Status PrepareEmbedRoot(const std::string& root, const std::string& cache_
     VX_RETURN_IF_ERROR(MakeDirs(root + dir, 0700));
   }
   VX_RETURN_IF_ERROR(LinkCache(root, cache_dir));
+  // Of a vxd that was killed.
+  RemoveTemporaries(root + "/etc");
   return WriteFileAtomic(root + "/etc/qemu.conf", kQemuConf, 0600);
 }
 

@@ -35,7 +35,10 @@ TEST(EmbedTest, PreparingTwiceIsFine) {
     return;
   }
   ASSERT_TRUE(PrepareEmbedRoot(dir.path("e"), dir.path("c")).ok());
+  // What one that was killed leaves.
+  dir.Write("e/etc/qemu.conf.tmp-27aae925", "half");
   ASSERT_TRUE(PrepareEmbedRoot(dir.path("e"), dir.path("c")).ok());
+  EXPECT_FALSE(PathExists(dir.path("e/etc/qemu.conf.tmp-27aae925")));
   EXPECT_THAT(*ReadFile(dir.path("e/etc/qemu.conf")), HasSubstr("user = \"root\""));
   dir.Write("c/probed", "x");
   EXPECT_TRUE(PathExists(dir.path("e/cache/probed")));
