@@ -75,7 +75,7 @@ class LibvirtDriver : public driver::Driver {
   absl::Status Launch(const MachinePtr& machine, const v1::Workload& workload,
                       const Equipment& equipment);
   absl::Status LimitCpus(const Machine& machine) const;
-  absl::Status RemoveDomain(const Machine& machine) const;
+  void RemoveDomain(const Machine& machine) const;
   absl::Status End(const MachinePtr& machine);
   // Undoes Pause.
   absl::Status Thaw(const Machine& machine);

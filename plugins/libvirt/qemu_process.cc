@@ -1,5 +1,6 @@
 #include "plugins/libvirt/qemu_process.h"
 
+#include <signal.h>
 #include <sys/inotify.h>
 #include <unistd.h>
 
@@ -17,6 +18,9 @@
 
 namespace vx::libvirt {
 namespace {
+
+// Of a process that was killed.
+constexpr absl::Duration kEnd = absl::Seconds(10);
 
 // Numbers of /proc/PID/stat after the name and the state, from 0.
 constexpr size_t kParent = 0, kUserTicks = 10, kSystemTicks = 11, kNumbers = 12;
@@ -75,6 +79,13 @@ absl::StatusOr<QemuProcess> FindProcess(const std::string& pid_file, const std::
 
 absl::StatusOr<QemuProcess> FindQemu(const std::string& pid_dir, const std::string& name) {
   return FindProcess(PidFile(pid_dir, name), absl::StrCat("guest=", name));
+}
+
+void EndQemu(const std::string& pid_dir, const std::string& name) {
+  auto qemu = FindQemu(pid_dir, name);
+  if (!qemu.ok()) return;
+  SignalPidfd(qemu->pidfd.get(), SIGKILL).IgnoreError();
+  WaitPidfd(qemu->pidfd.get(), kEnd);
 }
 
 bool WaitDropped(const std::string& pid_dir, const std::string& name, absl::Duration timeout) {

@@ -25,6 +25,9 @@ absl::StatusOr<QemuProcess> FindProcess(const std::string& pid_file, const std::
 // when there is none.
 absl::StatusOr<QemuProcess> FindQemu(const std::string& pid_dir, const std::string& name);
 
+// Kills the QEMU of a domain, if there is one, and waits for its end.
+void EndQemu(const std::string& pid_dir, const std::string& name);
+
 // Waits until libvirt has dropped the domain `name`, whose QEMU has ended: its pid
 // file is the last that goes. False when it is still there after `timeout`.
 bool WaitDropped(const std::string& pid_dir, const std::string& name, absl::Duration timeout);
