@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
+#include "daemon/base/status_macros.h"
 #include "plugins/libvirt/qemu_process.h"
 
 namespace vx::libvirt {
@@ -33,6 +34,14 @@ QemuReaper::QemuReaper(Watcher* watcher, const std::string& pid_dir, std::string
   inotify_ = inotify.get();
   probe_dir_watch_ = inotify_add_watch(inotify_, probe_dir_.c_str(), IN_CREATE | IN_ONLYDIR);
   if (!WatchPidFiles(pid_dir) && probe_dir_watch_ < 0) return;
+  std::vector<QemuProcess> there;
+  const auto names = ListDir(pid_dir);
+  for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
+    auto qemu = Await(absl::StrCat(pid_dir, "/", name));
+    if (qemu.ok()) there.push_back(*std::move(qemu));
+  }
+  // From here on the watcher's thread is at work.
+  for (QemuProcess& qemu : there) ReapWhenDead(std::move(qemu));
   watcher_->Add(std::move(inotify), [this] {
     ReadEvents();
     return true;
@@ -71,22 +80,32 @@ void QemuReaper::ReadEvents() {
       // It may have been written before it was watched.
       if (WatchPidFiles(folder)) ReapWhenDead(folder + kProbePidFile);
     } else if (auto it = folders_.find(event->wd); it != folders_.end()) {
-      if (absl::EndsWith(name, kPidFileSuffix)) ReapWhenDead(absl::StrCat(it->second, "/", name));
+      ReapWhenDead(absl::StrCat(it->second, "/", name));
     }
   }
 }
 
+absl::StatusOr<QemuProcess> QemuReaper::Await(const std::string& pid_file) {
+  VX_ASSIGN_OR_RETURN(std::string content, ReadFile(pid_file));
+  QemuProcess qemu;
+  const bool other = !absl::EndsWith(pid_file, kPidFileSuffix) ||
+                     !absl::SimpleAtoi(content, &qemu.pid) ||
+                     // libvirt's own driver has a pid file too.
+                     qemu.pid == getpid();
+  if (other || awaited_.contains(qemu.pid)) return absl::NotFoundError(pid_file);
+  VX_ASSIGN_OR_RETURN(qemu.pidfd, OpenPidfd(qemu.pid));
+  awaited_.insert(qemu.pid);
+  return qemu;
+}
+
 void QemuReaper::ReapWhenDead(const std::string& pid_file) {
-  auto content = ReadFile(pid_file);
-  pid_t pid = 0;
-  if (!content.ok() || !absl::SimpleAtoi(*content, &pid)) return;
-  // libvirt's own driver has a pid file too.
-  if (pid == getpid() || awaited_.contains(pid)) return;
-  auto pidfd = OpenPidfd(pid);
-  if (!pidfd.ok()) return;
-  awaited_.insert(pid);
-  const int fd = pidfd->get();
-  watcher_->Add(*std::move(pidfd), [this, pid, fd] {
+  auto qemu = Await(pid_file);
+  if (qemu.ok()) ReapWhenDead(*std::move(qemu));
+}
+
+void QemuReaper::ReapWhenDead(QemuProcess qemu) {
+  const int fd = qemu.pidfd.get();
+  watcher_->Add(std::move(qemu.pidfd), [this, pid = qemu.pid, fd] {
     Reap(pid, fd);
     return false;
   });
@@ -106,6 +125,8 @@ void QemuReaper::ReapOnceOurs(pid_t pid) {
   auto parent_pidfd = OpenPidfd(*parent);
   // Another thread of ours may have reaped it meanwhile, or it may be ours by now.
   if (ReapPidfd(pidfd->get()) || !parent_pidfd.ok() || *parent == getpid()) return;
+  // Of one that an earlier vxd started the host's init takes care.
+  if (*parent == 1) return;
   auto orphan = std::make_shared<UniqueFd>(*std::move(pidfd));
   watcher_->Add(*std::move(parent_pidfd), [orphan] {
     ReapPidfd(orphan->get());

@@ -12,6 +12,8 @@
 #include <set>
 #include <string>
 
+#include "absl/status/statusor.h"
+#include "plugins/libvirt/qemu_process.h"
 #include "plugins/libvirt/watcher.h"
 
 namespace vx::libvirt {
@@ -19,9 +21,9 @@ namespace vx::libvirt {
 class QemuReaper {
  public:
   // Watches two folders, there already, for libvirt's pid files: `pid_dir` has one
-  // for each VM, `probe_dir` a folder with one for each probe. Comes before libvirt
-  // is opened, and ends the probes that an earlier vxd was killed in. Borrows the
-  // watcher, which ends before the reaper does.
+  // for each VM, of this vxd or of one whose place it took, `probe_dir` a folder with
+  // one for each probe. Comes before libvirt is opened, and ends the probes that an earlier vxd was
+  // killed in. Borrows the watcher, which ends before the reaper does.
   QemuReaper(Watcher* watcher, const std::string& pid_dir, std::string probe_dir);
   QemuReaper(const QemuReaper&) = delete;
   QemuReaper& operator=(const QemuReaper&) = delete;
@@ -30,7 +32,10 @@ class QemuReaper {
   void EndProbes() const;
   bool WatchPidFiles(const std::string& dir);
   void ReadEvents();
+  // NOT_FOUND unless it is the pid file of a QEMU that is not awaited yet.
+  absl::StatusOr<QemuProcess> Await(const std::string& pid_file);
   void ReapWhenDead(const std::string& pid_file);
+  void ReapWhenDead(QemuProcess qemu);
   void Reap(pid_t pid, int pidfd);
   void ReapOnceOurs(pid_t pid);
 

@@ -61,6 +61,19 @@ TEST_F(InventoryTest, IsBackedUpAndRestoredWhileWorkloadsRun) {
   EXPECT_EQ(Names(), "web\nmore\n");
 }
 
+TEST_F(InventoryTest, AVmThatDiesAfterARestoreStartsAgain) {
+  vx_.Start();
+  Run("db", "vm");
+  Backup();
+  ASSERT_THAT(Restore(), Succeeds());
+  absl::StatusOr<UniqueFd> qemu = OpenPidfd(static_cast<pid_t>(Pid("db")));
+  ASSERT_TRUE(qemu.ok()) << qemu.status();
+  ASSERT_TRUE(SignalPidfd(qemu->get(), SIGKILL).ok());
+  ASSERT_THAT(vx_.Vxctl({"wait", "db", "--timeout", "30s"}), Succeeds());
+  ASSERT_THAT(vx_.Vxctl({"start", "db"}, absl::Seconds(60)), Succeeds());
+  EXPECT_TRUE(vx_.WaitForLog("db", "data\nup"));
+}
+
 TEST_F(InventoryTest, ARestoreThatWouldForgetAWorkloadIsRefusedUnlessForced) {
   vx_.Start();
   Backup();

@@ -76,6 +76,19 @@ TEST_F(QemuReaperTest, AVmsQemuIsGoneTheMomentThatItDies) {
   EXPECT_TRUE(IsGone(pid));
 }
 
+// A vxd that execs itself keeps its children.
+TEST_F(QemuReaperTest, SoIsOneThatWasThereBefore) {
+  ASSERT_TRUE(MakeDirs(dir_.path("before"), 0700).ok());
+  const pid_t pid = Daemonize("sleep 1000", "before/vm.pid");
+  {
+    std::unique_ptr<QemuReaper> reaper;
+    Watcher watcher;
+    reaper = std::make_unique<QemuReaper>(&watcher, dir_.path("before"), dir_.path("lib"));
+    kill(pid, SIGKILL);
+    EXPECT_TRUE(IsGone(pid));
+  }
+}
+
 TEST_F(QemuReaperTest, AProbesQemuIsToo) {
   const pid_t pid = Daemonize("mkdir lib/qmp-x; sleep 1000", "lib/qmp-x/qmp.pid");
   kill(pid, SIGKILL);
