@@ -104,7 +104,9 @@ absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workl
                                      const v1::Operation& operation) {
   switch (operation.type()) {
     case v1::OPERATION_TYPE_CREATE:
-      if (workload.status().state() == v1::STATE_CREATING) {
+      // Of a vxd that was killed while it made it, or while it undid that.
+      if (workload.status().state() == v1::STATE_CREATING ||
+          workload.status().state() == v1::STATE_DELETING) {
         VX_RETURN_IF_ERROR(Remove(driver, workload));
         return AbortedError("vxd stopped while it made the workload; what there was is undone");
       }

@@ -86,6 +86,18 @@ TEST_F(RecoveryTest, AnInterruptedCreateIsUndoneAndAborted) {
   EXPECT_TRUE(driver().List()->empty());
 }
 
+TEST_F(RecoveryTest, AnInterruptedUndoOfACreateIsFinished) {
+  v1::Workload half = Made("web", {"true"});
+  StopDaemon();
+  half.mutable_status()->set_state(v1::STATE_DELETING);
+  Record(half);
+  LeaveOpen(v1::OPERATION_TYPE_CREATE, half.uid());
+  StartDaemon();
+  EXPECT_EQ(Interrupted().state(), v1::OPERATION_STATE_ABORTED);
+  WaitReady();
+  EXPECT_EQ(GetStatus("web").error_code(), grpc::StatusCode::NOT_FOUND);
+}
+
 TEST_F(RecoveryTest, AnInterruptedDeleteIsFinished) {
   const std::string uid = Made("web", {"sleep", "infinity"}, /*start=*/true).uid();
   StopDaemon();
