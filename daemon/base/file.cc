@@ -24,22 +24,6 @@ constexpr int kTemporaryDigits = 8;
 
 using DirHandle = std::unique_ptr<DIR, int (*)(DIR*)>;
 
-std::string ParentOf(const std::string& path) {
-  size_t slash = path.rfind('/');
-  if (slash == std::string::npos) return ".";
-  return slash == 0 ? "/" : path.substr(0, slash);
-}
-
-absl::Status WriteAll(int fd, absl::string_view content, const std::string& path) {
-  while (!content.empty()) {
-    ssize_t n = write(fd, content.data(), content.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError(errno, absl::StrCat("write ", path));
-    content.remove_prefix(n);
-  }
-  return absl::OkStatus();
-}
-
 // Deeper folders are moved up: a tree may be deeper than descriptors go around.
 constexpr int kMaxDepth = 128;
 
@@ -96,6 +80,22 @@ absl::Status EmptyDir(UniqueFd fd, int top, int depth, const std::string& path) 
 
 }  // namespace
 
+std::string ParentOf(const std::string& path) {
+  size_t slash = path.rfind('/');
+  if (slash == std::string::npos) return ".";
+  return slash == 0 ? "/" : path.substr(0, slash);
+}
+
+absl::Status WriteAll(int fd, absl::string_view content, const std::string& doing) {
+  while (!content.empty()) {
+    ssize_t n = write(fd, content.data(), content.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoError(errno, doing);
+    content.remove_prefix(n);
+  }
+  return absl::OkStatus();
+}
+
 absl::StatusOr<UniqueFd> OpenFile(const std::string& path, int flags, mode_t mode) {
   UniqueFd fd(open(path.c_str(), flags | O_CLOEXEC, mode));
   if (!fd.valid()) return ErrnoError(errno, absl::StrCat("open ", path));
@@ -128,7 +128,7 @@ absl::Status WriteFileAtomic(const std::string& path, absl::string_view content,
   std::string temporary = absl::StrCat(path, kTemporary, RandomHex(kTemporaryDigits));
   auto remove = absl::MakeCleanup([&] { unlink(temporary.c_str()); });
   VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(temporary, O_WRONLY | O_CREAT | O_EXCL, mode));
-  VX_RETURN_IF_ERROR(WriteAll(fd.get(), content, temporary));
+  VX_RETURN_IF_ERROR(WriteAll(fd.get(), content, absl::StrCat("write ", temporary)));
   if (durability == Durability::kDurable && fsync(fd.get()) < 0) {
     return ErrnoError(errno, absl::StrCat("fsync ", temporary));
   }
@@ -143,8 +143,8 @@ void RemoveTemporaries(const std::string& dir) {
   auto names = ListDir(dir);
   for (const std::string& name : names.ok() ? *names : std::vector<std::string>()) {
     const size_t at = name.rfind(kTemporary);
-    const bool ours = at != std::string::npos &&
-                      at + sizeof kTemporary - 1 + kTemporaryDigits == name.size();
+    const bool ours =
+        at != std::string::npos && at + sizeof kTemporary - 1 + kTemporaryDigits == name.size();
     if (ours) unlink(absl::StrCat(dir, "/", name).c_str());
   }
 }

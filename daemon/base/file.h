@@ -20,6 +20,9 @@ absl::StatusOr<std::string> ReadFile(const std::string& path);
 // must exist.
 absl::Status WriteToFile(const std::string& path, absl::string_view content);
 
+// Writes all of it; an error says that it came while `doing`.
+absl::Status WriteAll(int fd, absl::string_view content, const std::string& doing);
+
 enum class Durability { kVolatile, kDurable };
 
 // Replaces `path` at once: a reader sees the old content or the new. kDurable
@@ -39,6 +42,9 @@ absl::Status MakeDirs(const std::string& path, mode_t mode);
 // there. FAILED_PRECONDITION (MOUNT_IN_THE_WAY) at a folder where something is
 // mounted: nothing below it is touched.
 absl::Status RemoveTree(const std::string& path);
+
+// The folder of an absolute path, without reading anything.
+std::string ParentOf(const std::string& path);
 
 // Names in a folder without "." and "..", sorted. NOT_FOUND when it is not there.
 absl::StatusOr<std::vector<std::string>> ListDir(const std::string& path);

@@ -3,11 +3,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/ids.h"
 #include "daemon/base/status_macros.h"
@@ -25,13 +23,7 @@ absl::Status Upload::Begin(const std::string& spool_dir) {
 }
 
 absl::Status Upload::Write(absl::string_view data) {
-  while (!data.empty()) {
-    const ssize_t n = write(file_.get(), data.data(), data.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return ErrnoError(errno, "keep the upload in the state directory");
-    data.remove_prefix(n);
-  }
-  return absl::OkStatus();
+  return WriteAll(file_.get(), data, "keep the upload in the state directory");
 }
 
 const std::string& Upload::Close() {

@@ -25,8 +25,7 @@ namespace {
 constexpr int64_t kRevisionsOfUnreadable = 1'000'000;
 constexpr char kUnfinished[] = ".tmp-copy";
 
-std::string DirOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
-std::string BackupDir(const std::string& path) { return DirOf(path) + "/backups"; }
+std::string BackupDir(const std::string& path) { return ParentOf(path) + "/backups"; }
 std::string StagedPath(const std::string& path) { return path + ".restored"; }
 
 std::string TimeStamp(absl::Time time) {
@@ -167,7 +166,7 @@ absl::Status WriteBackup(Database& from, const std::string& file, std::mutex& mu
     VX_RETURN_IF_ERROR(LeaveWal(temporary));
     VX_RETURN_IF_ERROR(SyncFile(temporary));
     VX_RETURN_IF_ERROR(Rename(temporary, file));
-    return SyncDir(DirOf(file));
+    return SyncDir(ParentOf(file));
   };
   absl::Status written = write();
   if (!written.ok()) unlink(temporary.c_str());
@@ -189,12 +188,12 @@ absl::Status StageRestore(const std::string& file, const std::string& path) {
   VX_RETURN_IF_ERROR(WriteBackup(from, ready));
   VX_RETURN_IF_ERROR(NoteStaged(ready));
   VX_RETURN_IF_ERROR(Rename(ready, StagedPath(path)));
-  return SyncDir(DirOf(path));
+  return SyncDir(ParentOf(path));
 }
 
 absl::Status TakeStaged(const std::string& path) {
   const std::string staged = StagedPath(path);
-  RemoveUnfinished(DirOf(path));
+  RemoveUnfinished(ParentOf(path));
   RemoveUnfinished(BackupDir(path));
   if (!PathExists(staged)) return absl::OkStatus();
   VX_ASSIGN_OR_RETURN(std::string time, GoOnFrom(staged, path));
@@ -207,7 +206,7 @@ absl::Status TakeStaged(const std::string& path) {
   }
   VX_RETURN_IF_ERROR(SyncDir(dir));
   VX_RETURN_IF_ERROR(Rename(staged, path));
-  VX_RETURN_IF_ERROR(SyncDir(DirOf(path)));
+  VX_RETURN_IF_ERROR(SyncDir(ParentOf(path)));
   Prune(dir, "replaced");
   return absl::OkStatus();
 }

@@ -34,8 +34,6 @@ int64_t FindKey(absl::string_view text, absl::string_view key) {
   return 0;
 }
 
-std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
-
 // A group can't be removed for a moment after its last process was reaped; there
 // is nothing to wait on in v1.
 bool RemoveDirSoon(const std::string& path, absl::Time deadline) {

@@ -19,8 +19,6 @@ namespace {
 constexpr absl::Duration kFreezeTimeout = absl::Seconds(10);
 constexpr int64_t kDefaultPeriod = 100000;
 
-std::string ParentOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
-
 absl::Status CopyFile(const std::string& from, const std::string& to) {
   VX_ASSIGN_OR_RETURN(std::string content, ReadFile(from));
   return WriteToFile(to, content);

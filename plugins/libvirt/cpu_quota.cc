@@ -26,8 +26,6 @@ int64_t QuotaUs(double cpus) {
   return std::max(kLeastQuotaUs, static_cast<int64_t>(std::llround(cpus * kPeriodUs)));
 }
 
-std::string Above(const std::string& path) { return path.substr(0, path.rfind('/')); }
-
 bool HasWord(absl::string_view text, absl::string_view word) {
   for (absl::string_view w : absl::StrSplit(text, absl::ByAnyChar(" \n"))) {
     if (w == word) return true;
@@ -59,7 +57,7 @@ absl::Status CpuQuota::MakeGroup(const std::string& parent, const std::string& g
   for (int i = 0; i < kAttempts; ++i) {
     if (mkdir(parent.c_str(), 0755) < 0 && errno != EEXIST) break;
     if (unified()) {
-      VX_RETURN_IF_ERROR(WriteToFile(Above(parent) + "/cgroup.subtree_control", "+cpu"));
+      VX_RETURN_IF_ERROR(WriteToFile(ParentOf(parent) + "/cgroup.subtree_control", "+cpu"));
       WriteToFile(parent + "/cgroup.subtree_control", "+cpu").IgnoreError();
     }
     if (mkdir(group.c_str(), 0755) == 0 || errno == EEXIST) return absl::OkStatus();
