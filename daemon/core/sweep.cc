@@ -10,18 +10,14 @@ namespace {
 
 constexpr absl::Duration kSweepEvery = absl::Seconds(30);
 
+bool NoRun(driver::Presence presence) {
+  return presence == driver::Presence::kNone || presence == driver::Presence::kPrepared;
+}
+
 bool Agree(v1::State state, driver::Presence presence) {
-  switch (presence) {
-    case driver::Presence::kRunning:
-      return state == v1::STATE_RUNNING;
-    case driver::Presence::kPaused:
-      return state == v1::STATE_PAUSED;
-    case driver::Presence::kNone:
-    case driver::Presence::kPrepared:
-      return !IsActive(state);
-    default:
-      return false;
-  }
+  if (NoRun(presence)) return !IsActive(state);
+  return (presence == driver::Presence::kRunning && state == v1::STATE_RUNNING) ||
+         (presence == driver::Presence::kPaused && state == v1::STATE_PAUSED);
 }
 
 }  // namespace
@@ -63,9 +59,7 @@ void Workloads::SweepDriver(driver::Driver& driver) {
 
 absl::Status Workloads::ClearRun(driver::Driver& driver, const v1::Workload& workload) {
   VX_ASSIGN_OR_RETURN(driver::Observation seen, driver.Observe(workload.uid()));
-  const bool clean =
-      seen.presence == driver::Presence::kNone || seen.presence == driver::Presence::kPrepared;
-  return clean ? absl::OkStatus() : driver.Delete(workload.uid());
+  return NoRun(seen.presence) ? absl::OkStatus() : driver.Delete(workload.uid());
 }
 
 }  // namespace vx::core

@@ -6,31 +6,40 @@
 #include "google/protobuf/timestamp.pb.h"
 
 namespace vx::core {
+namespace internal {
+
+// Both messages are seconds and nanoseconds, these never negative.
+template <typename Proto>
+Proto Parts(absl::Duration duration) {
+  const absl::Duration whole = absl::Floor(duration, absl::Seconds(1));
+  Proto proto;
+  proto.set_seconds(absl::ToInt64Seconds(whole));
+  proto.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration - whole)));
+  return proto;
+}
+
+template <typename Proto>
+absl::Duration Sum(const Proto& proto) {
+  return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+}
+
+}  // namespace internal
 
 inline google::protobuf::Timestamp ToProto(absl::Time time) {
-  google::protobuf::Timestamp proto;
-  const int64_t seconds = absl::ToUnixSeconds(time);
-  proto.set_seconds(seconds);
-  proto.set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
-  return proto;
+  return internal::Parts<google::protobuf::Timestamp>(time - absl::UnixEpoch());
 }
 
 inline absl::Time FromProto(const google::protobuf::Timestamp& proto) {
-  return absl::FromUnixSeconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+  return absl::UnixEpoch() + internal::Sum(proto);
 }
 
+// Of what is not negative.
 inline google::protobuf::Duration ToProto(absl::Duration duration) {
-  google::protobuf::Duration proto;
-  const int64_t seconds = absl::ToInt64Seconds(duration);
-  proto.set_seconds(seconds);
-  proto.set_nanos(
-      static_cast<int32_t>(absl::ToInt64Nanoseconds(duration - absl::Seconds(seconds))));
-  return proto;
+  return internal::Parts<google::protobuf::Duration>(duration);
 }
 
 inline absl::Duration FromProto(const google::protobuf::Duration& proto) {
-  return absl::Seconds(proto.seconds()) + absl::Nanoseconds(proto.nanos());
+  return internal::Sum(proto);
 }
 
 }  // namespace vx::core

@@ -28,10 +28,10 @@ absl::Status Denied(const Caller& caller, const std::string& what, v1::Permissio
   std::string hint = permission == v1::PERMISSION_HOST_ACCESS
                          ? "ask root, or set auth.operator_host_access = true in vxd.toml"
                          : "ask root";
-  return Error(absl::StatusCode::kPermissionDenied, "PERMISSION_DENIED",
-               absl::StrCat(caller.name, " may not use ", what, ": it needs ",
-                            PermissionWord(permission)),
-               hint);
+  return Error(
+      absl::StatusCode::kPermissionDenied, "PERMISSION_DENIED",
+      absl::StrCat(caller.name, " may not use ", what, ": it needs ", PermissionWord(permission)),
+      hint);
 }
 
 // The first field set in `message`, at any depth, that the caller may not set.
@@ -63,9 +63,9 @@ absl::Status CheckFields(const Caller& caller, const Message& message, const std
 Authorizer::Authorizer(const Peers& peers, bool operator_host_access)
     : peers_(peers), operator_host_access_(operator_host_access) {
   const FileDescriptor* files[] = {
-      v1::CreateWorkloadRequest::descriptor()->file(), v1::GetOperationRequest::descriptor()->file(),
-      v1::WatchEventsRequest::descriptor()->file(), v1::ListImagesRequest::descriptor()->file(),
-      v1::GetInfoRequest::descriptor()->file()};
+      v1::CreateWorkloadRequest::descriptor()->file(),
+      v1::GetOperationRequest::descriptor()->file(), v1::WatchEventsRequest::descriptor()->file(),
+      v1::ListImagesRequest::descriptor()->file(), v1::GetInfoRequest::descriptor()->file()};
   for (const FileDescriptor* file : files) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {

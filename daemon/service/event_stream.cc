@@ -19,8 +19,8 @@ constexpr size_t kUidDigits = 32;
 absl::StatusOr<std::string> UidOf(const store::View& view, const std::string& name) {
   absl::StatusOr<v1::Workload> workload = view.FindWorkload(name);
   if (workload.ok()) return workload->uid();
-  const bool whole = name.size() == kUidDigits &&
-                     name.find_first_not_of("0123456789abcdef") == std::string::npos;
+  const bool whole =
+      name.size() == kUidDigits && name.find_first_not_of("0123456789abcdef") == std::string::npos;
   if (whole && absl::IsNotFound(workload.status())) return name;
   return workload.status();
 }
@@ -29,7 +29,8 @@ absl::StatusOr<std::string> UidOf(const store::View& view, const std::string& na
 
 bool EventStream::Wanted(const v1::Event& event) const {
   if (uid_.empty()) return true;
-  return (event.has_operation() ? event.operation().workload_uid() : event.workload().uid()) == uid_;
+  return (event.has_operation() ? event.operation().workload_uid() : event.workload().uid()) ==
+         uid_;
 }
 
 absl::Status EventStream::Open() {
@@ -43,8 +44,9 @@ absl::Status EventStream::Open() {
   until_ = newest;
   last_read_ = request_.since_revision();
   if (last_read_ < 0 || last_read_ > newest) {
-    return Error(absl::StatusCode::kOutOfRange, "REVISION_IN_FUTURE",
-                 absl::StrCat("revision ", last_read_, " was never given out, the last is ", newest));
+    return Error(
+        absl::StatusCode::kOutOfRange, "REVISION_IN_FUTURE",
+        absl::StrCat("revision ", last_read_, " was never given out, the last is ", newest));
   }
   if (last_read_ == 0) {
     last_read_ = newest;
@@ -60,10 +62,10 @@ absl::Status EventStream::Open() {
 }
 
 absl::Status EventStream::TakeSnapshot(const store::View& view) {
-  VX_ASSIGN_OR_RETURN(
-      store::Page<v1::Workload> all,
-      view.ListWorkloads(0, kSnapshotPage,
-                         [this](const v1::Workload& w) { return uid_.empty() || w.uid() == uid_; }));
+  VX_ASSIGN_OR_RETURN(store::Page<v1::Workload> all,
+                      view.ListWorkloads(0, kSnapshotPage, [this](const v1::Workload& w) {
+                        return uid_.empty() || w.uid() == uid_;
+                      }));
   v1::Event event;
   event.set_revision(last_read_);
   *event.mutable_time() = core::ToProto(absl::Now());

@@ -9,8 +9,7 @@
 
 namespace vx::service {
 
-FdWaker::FdWaker()
-    : epoll_(epoll_create1(EPOLL_CLOEXEC)), stop_(eventfd(0, EFD_CLOEXEC)) {
+FdWaker::FdWaker() : epoll_(epoll_create1(EPOLL_CLOEXEC)), stop_(eventfd(0, EFD_CLOEXEC)) {
   epoll_event event{};
   event.events = EPOLLIN;
   event.data.fd = stop_.get();

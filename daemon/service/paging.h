@@ -23,8 +23,8 @@ absl::StatusOr<PageRequest> ParsePage(const Request& request) {
   constexpr int kMaxSize = 1000;
   PageRequest page;
   if (request.page_size() < 0 || request.page_size() > kMaxSize) {
-    return InvalidFields({{"page_size", absl::StrCat(request.page_size(), " is not between 1 and ",
-                                                     kMaxSize)}});
+    return InvalidFields(
+        {{"page_size", absl::StrCat(request.page_size(), " is not between 1 and ", kMaxSize)}});
   }
   if (request.page_size() > 0) page.size = request.page_size();
   const std::string& token = request.page_token();

@@ -11,8 +11,8 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
-#include "daemon/service/rpc_error.h"
 #include "daemon/base/work_pool.h"
+#include "daemon/service/rpc_error.h"
 
 namespace vx::service {
 
