@@ -94,7 +94,22 @@ int64_t HostMemory() {
   return static_cast<int64_t>(info.totalram) * info.mem_unit;
 }
 
-// What the protos have room for and no issue has brought yet: refused, never
+void CheckConfinementNotYet(const v1::WorkloadSpec& spec, Violations& out) {
+  const v1::Resources& resources = spec.resources();
+  if (spec.init()) out.push_back({"spec.init", "is not supported yet"});
+  if (spec.read_only()) out.push_back({"spec.read_only", "is not supported yet"});
+  if (spec.tmpfs_size() > 0) out.push_back({"spec.tmpfs", "is not supported yet"});
+  if (spec.has_security()) out.push_back({"spec.security", "is not supported yet"});
+  if (spec.devices_size() > 0) out.push_back({"spec.devices", "are not supported yet"});
+  if (resources.has_cpu_weight() || !resources.cpuset().empty() ||
+      resources.has_memory_reservation_bytes() || resources.has_swap_bytes()) {
+    out.push_back({"spec.resources",
+                   "cpu_weight, cpuset, memory_reservation_bytes and "
+                   "swap_bytes are not supported yet"});
+  }
+}
+
+// What the protos have room for and nothing brings about yet: refused, never
 // ignored.
 void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
   if (spec.mounts_size() > 0) out.push_back({"spec.mounts", "volumes are not supported yet"});
@@ -113,6 +128,9 @@ void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
   }
   if (spec.has_health()) out.push_back({"spec.health", "health checks are not supported yet"});
   if (spec.privileged()) out.push_back({"spec.privileged", "is not supported yet"});
+  if (spec.stdin()) out.push_back({"spec.stdin", "is not supported yet"});
+  if (spec.tty()) out.push_back({"spec.tty", "is not supported yet"});
+  CheckConfinementNotYet(spec, out);
 }
 
 }  // namespace

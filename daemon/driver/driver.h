@@ -50,6 +50,7 @@
 #include "daemon/base/cancellation.h"
 #include "daemon/base/error.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/driver/sessions.h"
 #include "vx/v1/image.pb.h"
 #include "vx/v1/system_service.pb.h"
 #include "vx/v1/workload.pb.h"
@@ -287,6 +288,11 @@ class Driver {
   // of a run; at least once for each. Set once, before WaitSettled; null unsets
   // and returns when no call is in progress.
   virtual void SetObserver(Observer observer) = 0;
+
+  // --- What only some have. ---
+
+  // Exec and input (sessions.h); null where the driver can't. Owned by the driver.
+  virtual Sessions* sessions() { return nullptr; }
 };
 
 }  // namespace vx::driver
