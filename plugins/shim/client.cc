@@ -19,6 +19,7 @@
 #include "daemon/base/poll.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/subprocess.h"
+#include "plugins/shim/input.h"
 
 namespace vx::shim {
 namespace {
@@ -52,8 +53,14 @@ absl::StatusOr<UniqueFd> Connect(const std::string& dir) {
   return ErrnoError(errno, absl::StrCat("connect to ", path));
 }
 
-absl::StatusOr<ControlReply> Ask(const std::string& dir, ControlVerb verb, int32_t argument,
-                                 absl::Duration timeout, Cancellation* cancellation = nullptr) {
+struct Answered {
+  ControlReply reply;
+  // The connection that it came over.
+  UniqueFd connection;
+};
+
+absl::StatusOr<Answered> AskAndStay(const std::string& dir, ControlVerb verb, int32_t argument,
+                                    absl::Duration timeout, Cancellation* cancellation = nullptr) {
   auto fd = Connect(dir);
   if (absl::IsNotFound(fd.status())) return NotRunning(dir);
   VX_RETURN_IF_ERROR(fd.status());
@@ -67,7 +74,13 @@ absl::StatusOr<ControlReply> Ask(const std::string& dir, ControlVerb verb, int32
   ControlReply reply{};
   const ssize_t n = recv(fd->get(), &reply, sizeof reply, 0);
   if (n != sizeof reply) return NotRunning(dir);
-  return reply;
+  return Answered{reply, *std::move(fd)};
+}
+
+absl::StatusOr<ControlReply> Ask(const std::string& dir, ControlVerb verb, int32_t argument,
+                                 absl::Duration timeout, Cancellation* cancellation = nullptr) {
+  VX_ASSIGN_OR_RETURN(Answered answered, AskAndStay(dir, verb, argument, timeout, cancellation));
+  return answered.reply;
 }
 
 absl::Status ReplyError(const std::string& dir, int error) {
@@ -137,6 +150,12 @@ std::vector<std::string> CommandLine(const LaunchOptions& options) {
   if (!options.cgroup_procs.empty()) {
     argv.push_back(absl::StrCat("--cgroup=", options.cgroup_procs));
   }
+  if (options.log_size > 0) {
+    argv.push_back(absl::StrCat("--log-size=", options.log_size));
+    argv.push_back(absl::StrCat("--log-files=", options.log_files));
+  }
+  if (options.stdin) argv.push_back("--stdin");
+  if (options.tty) argv.push_back("--tty");
   argv.insert(argv.end(), {options.runtime.empty() ? "vm" : "container", options.dir, options.log});
   if (!options.runtime.empty()) argv.push_back("--");
   argv.insert(argv.end(), options.runtime.begin(), options.runtime.end());
@@ -205,6 +224,16 @@ absl::Status Client::Start(const std::string& argv0, absl::Duration timeout,
 absl::Status Client::Signal(int signal) const {
   VX_ASSIGN_OR_RETURN(ControlReply reply, Ask(dir_, ControlVerb::kSignal, signal, kReplyTimeout));
   return ReplyError(dir_, reply.error);
+}
+
+absl::StatusOr<std::unique_ptr<driver::Input>> Client::OpenInput() const {
+  VX_ASSIGN_OR_RETURN(Answered answered, AskAndStay(dir_, ControlVerb::kInput, 0, kReplyTimeout));
+  if (answered.reply.error == EOPNOTSUPP) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NO_STDIN", "the command has no input",
+                 "make the workload with -i");
+  }
+  VX_RETURN_IF_ERROR(ReplyError(dir_, answered.reply.error));
+  return std::make_unique<ShimInput>(std::move(answered.connection));
 }
 
 absl::Status Client::MachineGone() const {

@@ -42,6 +42,13 @@ struct LaunchOptions {
   // The cgroup.procs that the shim writes itself into, before it starts anything;
   // empty: it stays in the caller's cgroup.
   std::string cgroup_procs;
+  // Container: the command has an input; a terminal, which the runtime sends over
+  // kRuntimeConsoleFd.
+  bool stdin = false;
+  bool tty = false;
+  // The log is divided into files of this size, and so many are kept; 0: it is not.
+  int64_t log_size = 0;
+  int64_t log_files = 1;
 };
 
 // One running shim. Thread-safe: every call is a connection of its own.
@@ -71,6 +78,9 @@ class Client {
 
   // FAILED_PRECONDITION (NOT_RUNNING) when nothing runs.
   absl::Status Signal(int signal) const;
+
+  // A way to the command's input. FAILED_PRECONDITION (NO_STDIN) when it has none.
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenInput() const;
 
   // Of a vm: nothing more comes from it.
   absl::Status MachineGone() const;

@@ -5,9 +5,14 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <cerrno>
+#include <cstring>
+#include <initializer_list>
 
 #include "plugins/shim/report.h"
 #include "plugins/shim/sys.h"
@@ -36,13 +41,32 @@ int OpenChildSignals() {
   return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-void SetNonBlocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
+// Puts the descriptors into their places, by index; -1: none.
+template <size_t N>
+void PlaceFds(const int (&from)[N]) {
+  int high[N];
+  for (size_t i = 0; i < N; ++i) high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 16);
+  for (size_t i = 0; i < N; ++i) {
+    if (high[i] >= 0) dup2(high[i], static_cast<int>(i));
+  }
+}
 
-// Puts the five descriptors into their places; what they are now is above those.
-void PlaceFds(const int (&from)[5]) {
-  int high[5];
-  for (int i = 0; i < 5; ++i) high[i] = fcntl(from[i], F_DUPFD_CLOEXEC, 16);
-  for (int i = 0; i < 5; ++i) dup2(high[i], i);
+// The descriptor that comes over a unix socket; -1 when none does.
+int ReceiveFd(int socket) {
+  char name[256];
+  iovec text{name, sizeof name};
+  alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))];
+  msghdr message{};
+  message.msg_iov = &text;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  if (recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT) <= 0) return -1;
+  const cmsghdr* header = CMSG_FIRSTHDR(&message);
+  if (header == nullptr || header->cmsg_type != SCM_RIGHTS) return -1;
+  int fd = -1;
+  memcpy(&fd, CMSG_DATA(header), sizeof fd);
+  return fd;
 }
 
 void RestoreSignals() {
@@ -63,33 +87,49 @@ int ContainerMode::Run(char** runtime) {
   return 0;
 }
 
-bool ContainerMode::Create(char** runtime) {
-  Pipe out, err, error, exec;
-  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
-  children_ = OpenChildSignals();
-  if (children_ < 0 || !out.Open() || !err.Open() || !error.Open() || !exec.Open()) {
-    return ReportErrno("make pipes");
+struct ContainerMode::Ends {
+  Pipe in, out, err, error, exec;
+  int console[2] = {-1, -1};
+
+  void CloseTheirs() const {
+    for (int fd : {in.read, out.write, err.write, error.write, exec.write, console[1]}) {
+      if (fd >= 0) close(fd);
+    }
   }
-  if (!control_.Open()) return ReportErrno("listen on the control socket");
-  const pid_t pid = SpawnRuntime(runtime, out.write, err.write, error.write, exec.write);
-  close(out.write);
-  close(err.write);
-  close(error.write);
-  close(exec.write);
-  out_ = out.read;
-  err_ = err.read;
-  exec_ = exec.read;
-  SetNonBlocking(out_);
-  SetNonBlocking(err_);
-  SetNonBlocking(exec_);
-  return FinishCreate(pid, error.read);
+};
+
+bool ContainerMode::OpenEnds(Ends& ends) {
+  if (!ends.error.Open() || !ends.exec.Open()) return false;
+  if (stdio_.tty) return socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends.console) == 0;
+  if (stdio_.stdin && !ends.in.Open()) return false;
+  return ends.out.Open() && ends.err.Open();
 }
 
-pid_t ContainerMode::SpawnRuntime(char** runtime, int out, int err, int error, int exec) {
+bool ContainerMode::Create(char** runtime) {
+  Ends ends;
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  children_ = OpenChildSignals();
+  if (children_ < 0 || !OpenEnds(ends)) return ReportErrno("make pipes");
+  if (!control_.Open()) return ReportErrno("listen on the control socket");
+  const pid_t pid = SpawnRuntime(runtime, ends);
+  ends.CloseTheirs();
+  out_ = ends.out.read;
+  err_ = ends.err.read;
+  exec_ = ends.exec.read;
+  if (stdio_.stdin && !stdio_.tty) input_.Open(ends.in.write, false);
+  for (int fd : {out_, err_, exec_}) {
+    if (fd >= 0) SetNonBlocking(fd);
+  }
+  return FinishCreate(pid, ends);
+}
+
+pid_t ContainerMode::SpawnRuntime(char** runtime, const Ends& ends) {
   const pid_t pid = vfork();
   if (pid != 0) return pid;
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  PlaceFds({null, out, err, error, exec});
+  const auto or_null = [null](int fd) { return fd >= 0 ? fd : null; };
+  PlaceFds({or_null(ends.in.read), or_null(ends.out.write), or_null(ends.err.write),
+            ends.error.write, ends.exec.write, ends.console[1]});
   RestoreSignals();
   execv(runtime[0], runtime);
   const int problem = errno;
@@ -99,7 +139,19 @@ pid_t ContainerMode::SpawnRuntime(char** runtime, int out, int err, int error, i
   _exit(127);
 }
 
-bool ContainerMode::FinishCreate(pid_t runtime, int error_fd) {
+bool ContainerMode::TakeTerminal(int console) {
+  const int master = ReceiveFd(console);
+  close(console);
+  if (master < 0) return false;
+  SetNonBlocking(master);
+  out_ = master;
+  // Without --stdin only its size can be set.
+  input_.Open(fcntl(master, F_DUPFD_CLOEXEC, 0), true);
+  return true;
+}
+
+bool ContainerMode::FinishCreate(pid_t runtime, const Ends& ends) {
+  const int error_fd = ends.error.read;
   int status = 0;
   if (runtime < 0) return ReportErrno("start the runtime");
   while (waitpid(runtime, &status, 0) < 0 && errno == EINTR) {
@@ -118,6 +170,9 @@ bool ContainerMode::FinishCreate(pid_t runtime, int error_fd) {
     }
     return false;
   }
+  if (stdio_.tty && !TakeTerminal(ends.console[0])) {
+    return Report("the runtime sent no terminal");
+  }
   init_ = ReadNumber(kInitPid);
   if (init_ <= 0) return Report("the runtime left no init.pid");
   state_ = RunState::kCreated;
@@ -125,19 +180,21 @@ bool ContainerMode::FinishCreate(pid_t runtime, int error_fd) {
 }
 
 void ContainerMode::Loop() {
-  constexpr int kOwn = 4;
+  constexpr int kOwn = 5;
   pollfd fds[kOwn + ControlServer::kMaxPollFds];
   while (!done()) {
     fds[0] = {out_, POLLIN, 0};
     fds[1] = {err_, POLLIN, 0};
     fds[2] = {exec_, POLLIN, 0};
     fds[3] = {children_, POLLIN, 0};
+    fds[4] = {input_.poll_fd(), POLLOUT, 0};
     const int connections = control_.Prepare(fds + kOwn);
     if (poll(fds, static_cast<nfds_t>(kOwn + connections), -1) < 0) continue;
     if (fds[2].revents != 0) OnExecStatus();
     if (fds[0].revents != 0) Forward(1);
     if (fds[1].revents != 0) Forward(2);
     if (fds[3].revents != 0) Reap();
+    if (fds[4].revents != 0) input_.Flush();
     control_.Serve(fds + kOwn, connections);
   }
   WriteExitFile(exit_);
@@ -192,6 +249,10 @@ bool ContainerMode::LetGo(ControlReply& reply) {
   return !let_go_;
 }
 
+void ContainerMode::OnInput(InputType type, const char* data, size_t size) {
+  if (type == InputType::kSize || stdio_.stdin) input_.Take(type, data, size);
+}
+
 bool ContainerMode::OnRequest(const ControlRequest& request, ControlReply& reply) {
   reply = {0, exit_.exec_errno, state_, init_};
   if (state_ == RunState::kExited && request.verb != ControlVerb::kStatus) {
@@ -200,6 +261,9 @@ bool ContainerMode::OnRequest(const ControlRequest& request, ControlReply& reply
   }
   switch (request.verb) {
     case ControlVerb::kStatus:
+      return true;
+    case ControlVerb::kInput:
+      if (!stdio_.stdin && !stdio_.tty) reply.error = EOPNOTSUPP;
       return true;
     case ControlVerb::kStart:
       return LetGo(reply);

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include "plugins/shim/command_input.h"
 #include "plugins/shim/control_server.h"
 #include "plugins/shim/exit_file.h"
 #include "plugins/shim/log_writer.h"
@@ -11,9 +12,16 @@
 
 namespace vx::shim {
 
+// What the command is connected to, beside the log.
+struct StdioOptions {
+  bool stdin = false;
+  bool tty = false;
+};
+
 class ContainerMode final : public ControlHandler {
  public:
-  explicit ContainerMode(LogWriter& log) : log_(log), control_(*this) {}
+  ContainerMode(LogWriter& log, const StdioOptions& stdio)
+      : log_(log), stdio_(stdio), control_(*this) {}
 
   // Runs `runtime` (a command line, null-terminated), reports on kReadyFd, and
   // returns the program's exit status once the run has ended.
@@ -21,11 +29,17 @@ class ContainerMode final : public ControlHandler {
 
  private:
   bool OnRequest(const ControlRequest& request, ControlReply& reply) override;
+  bool TakesInput() const override { return !input_.pending(); }
+  void OnInput(InputType type, const char* data, size_t size) override;
 
   // False when there is no container; what was wrong has been reported then.
   bool Create(char** runtime);
-  pid_t SpawnRuntime(char** runtime, int out, int err, int error, int exec);
-  bool FinishCreate(pid_t runtime, int error_fd);
+  // The ends of both sides of what connects us to the runtime and the command.
+  struct Ends;
+  bool OpenEnds(Ends& ends);
+  pid_t SpawnRuntime(char** runtime, const Ends& ends);
+  bool FinishCreate(pid_t runtime, const Ends& ends);
+  bool TakeTerminal(int console);
 
   void Loop();
   void Forward(int stream);
@@ -37,6 +51,7 @@ class ContainerMode final : public ControlHandler {
   bool done() const { return state_ == RunState::kExited && out_ < 0 && err_ < 0; }
 
   LogWriter& log_;
+  const StdioOptions stdio_;
   ControlServer control_;
   RunState state_ = RunState::kStarting;
   bool let_go_ = false;
@@ -44,6 +59,7 @@ class ContainerMode final : public ControlHandler {
   int out_ = -1;
   int err_ = -1;
   int exec_ = -1;
+  CommandInput input_;
   int children_ = -1;  // signalfd of SIGCHLD
   ExitFile exit_;
 };

@@ -27,7 +27,11 @@ int ControlServer::Prepare(pollfd* fds) const {
   // Who comes when all places are taken waits in the listener's queue.
   const short events = count_ < kMaxConnections ? POLLIN : 0;
   fds[0] = {listener_, events, 0};
-  for (int i = 0; i < count_; ++i) fds[i + 1] = {connections_[i].fd, POLLIN, 0};
+  for (int i = 0; i < count_; ++i) {
+    // Who hangs up is noticed in any case.
+    const bool waits = connections_[i].is_input && !handler_.TakesInput();
+    fds[i + 1] = {connections_[i].fd, static_cast<short>(waits ? 0 : POLLIN), 0};
+  }
   return count_ + 1;
 }
 
@@ -51,10 +55,11 @@ void ControlServer::Accept() {
     close(fd);
     return;
   }
-  connections_[count_++] = {fd, false};
+  connections_[count_++] = {fd, false, false};
 }
 
 bool ControlServer::ServeOne(Connection& connection) {
+  if (connection.is_input) return ServeInput(connection);
   ControlRequest request{};
   const long n = Read(connection.fd, &request, sizeof request);
   if (n < 0) return errno == EAGAIN;
@@ -64,7 +69,24 @@ bool ControlServer::ServeOne(Connection& connection) {
     connection.waits_for_start = true;
     return true;
   }
+  connection.is_input = request.verb == ControlVerb::kInput && reply.error == 0;
   return send(connection.fd, &reply, sizeof reply, MSG_NOSIGNAL) == sizeof reply;
+}
+
+// What another packet has filled meanwhile stays in the socket.
+bool ControlServer::ServeInput(const Connection& connection) {
+  if (!handler_.TakesInput()) {
+    char nothing;
+    const ssize_t n = recv(connection.fd, &nothing, 1, MSG_PEEK | MSG_DONTWAIT);
+    return n > 0 || (n < 0 && errno == EAGAIN);
+  }
+  InputHeader header{};
+  const long n = Read(connection.fd, g_buffer, sizeof header + kMaxInput);
+  if (n < 0) return errno == EAGAIN;
+  if (n < static_cast<long>(sizeof header)) return false;
+  memcpy(&header, g_buffer, sizeof header);
+  handler_.OnInput(header.type, g_buffer + sizeof header, static_cast<size_t>(n) - sizeof header);
+  return true;
 }
 
 void ControlServer::Drop(int index) {

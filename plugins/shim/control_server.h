@@ -3,6 +3,8 @@
 
 #include <poll.h>
 
+#include <cstddef>
+
 #include "plugins/shim/protocol.h"
 
 namespace vx::shim {
@@ -13,6 +15,11 @@ class ControlHandler {
   // Fills `reply` and returns true; false when the answer comes later, by
   // ControlServer::AnswerStarts.
   virtual bool OnRequest(const ControlRequest& request, ControlReply& reply) = 0;
+
+  // Whether there is room for a packet of input.
+  virtual bool TakesInput() const { return false; }
+  // `data` has at most kMaxInput bytes.
+  virtual void OnInput(InputType, const char* /*data*/, size_t /*size*/) {}
 
  protected:
   ~ControlHandler() = default;
@@ -40,11 +47,13 @@ class ControlServer {
   struct Connection {
     int fd;
     bool waits_for_start;
+    bool is_input;
   };
 
   void Accept();
   // False when the connection is over.
   bool ServeOne(Connection& connection);
+  bool ServeInput(const Connection& connection);
   void Drop(int index);
 
   ControlHandler& handler_;

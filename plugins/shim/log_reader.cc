@@ -15,17 +15,13 @@
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/shim/client.h"
+#include "plugins/shim/log_format.h"
 
 namespace vx::shim {
 namespace {
 
 constexpr size_t kReadSize = 64 * 1024;
 constexpr size_t kMaxJoined = 64 * 1024;
-constexpr size_t kTimeSize = sizeof("2026-01-02T03:04:05.000000000Z") - 1;
-// Time, space, "stdout", space, "F", space.
-constexpr size_t kTagOffset = kTimeSize + 8;
-constexpr size_t kContentOffset = kTagOffset + 2;
-
 bool ParseNumber(absl::string_view text, size_t at, size_t size, int64_t& number) {
   return absl::SimpleAtoi(text.substr(at, size), &number);
 }
@@ -44,54 +40,22 @@ bool ParseLogTime(absl::string_view text, absl::Time& time) {
   return true;
 }
 
-bool IsFullLine(absl::string_view line) {
-  return line.size() > kTagOffset && line[kTagOffset] == 'F';
-}
-
-// Where the last `count` lines of the file's first `size` bytes begin. Parts at
-// the very end count as a line of their own.
-absl::StatusOr<int64_t> FindTail(int fd, int64_t size, int64_t count) {
-  if (count <= 0) return size;
-  std::string chunk;  // the file from `begin` on, as far as it is looked at
-  int64_t begin = size;
-  int64_t start = size;  // of the earliest line known to be wanted
-  int64_t found = 0;
-  size_t unseen = 0;  // bytes of `chunk` before the earliest line start seen
-  while (true) {
-    // Lines within chunk[0, unseen), backwards.
-    while (unseen > 0) {
-      const size_t newline = unseen < 2 ? std::string::npos : chunk.rfind('\n', unseen - 2);
-      if (newline == std::string::npos && begin > 0) break;
-      const size_t line_begin = newline == std::string::npos ? 0 : newline + 1;
-      const bool last = begin + static_cast<int64_t>(unseen) == size;
-      if (last || IsFullLine(absl::string_view(chunk).substr(line_begin, unseen - line_begin))) {
-        if (++found > count) return start;
-      }
-      start = begin + static_cast<int64_t>(line_begin);
-      unseen = line_begin;
-    }
-    if (begin == 0) return 0;
-    const int64_t step = std::min<int64_t>(begin, kReadSize);
-    std::string piece(static_cast<size_t>(step), 0);
-    if (pread(fd, piece.data(), piece.size(), begin - step) != step) {
-      return ErrnoError(errno, "read a log");
-    }
-    chunk = piece + chunk.substr(0, unseen);
-    begin -= step;
-    unseen = chunk.size();
-  }
-}
-
-absl::StatusOr<UniqueFd> WatchFile(const std::string& path) {
+absl::StatusOr<UniqueFd> OpenInotify() {
   UniqueFd fd(inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  if (!fd.valid() && errno == EMFILE) {
-    return Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHES",
-                 "too many logs are being read at once", "raise fs.inotify.max_user_instances");
+  if (fd.valid()) return fd;
+  if (errno != EMFILE) return ErrnoError(errno, "inotify_init1");
+  return Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_WATCHES",
+               "too many logs are being read at once", "raise fs.inotify.max_user_instances");
+}
+
+// Of the newest file: that it grows, and that it is that no more.
+absl::Status WatchNewest(int inotify, const std::string& path) {
+  constexpr uint32_t kEvents = IN_MODIFY | IN_MOVE_SELF | IN_ATTRIB;
+  // Between two files for a moment there is none.
+  if (inotify_add_watch(inotify, path.c_str(), kEvents) >= 0 || errno == ENOENT) {
+    return absl::OkStatus();
   }
-  if (!fd.valid() || inotify_add_watch(fd.get(), path.c_str(), IN_MODIFY) < 0) {
-    return ErrnoError(errno, absl::StrCat("watch ", path));
-  }
-  return fd;
+  return ErrnoError(errno, absl::StrCat("watch ", path));
 }
 
 }  // namespace
@@ -113,25 +77,18 @@ bool ParseLogLine(absl::string_view line, driver::LogEntry& entry) {
 
 absl::StatusOr<std::unique_ptr<FileLogReader>> FileLogReader::Open(
     const std::string& path, const driver::LogPosition& position) {
-  VX_ASSIGN_OR_RETURN(UniqueFd file, OpenFile(path, O_RDONLY));
-  VX_ASSIGN_OR_RETURN(UniqueFd inotify, WatchFile(path));
+  VX_ASSIGN_OR_RETURN(UniqueFd inotify, OpenInotify());
+  VX_RETURN_IF_ERROR(WatchNewest(inotify.get(), path));
+  VX_ASSIGN_OR_RETURN(LogFiles files, LogFiles::Open(path));
   auto reader = std::unique_ptr<FileLogReader>(
-      new FileLogReader(std::move(file), std::move(inotify), position.since));
+      new FileLogReader(path, std::move(files), std::move(inotify), position.since));
   VX_RETURN_IF_ERROR(reader->Seek(position));
   return reader;
 }
 
 absl::Status FileLogReader::Seek(const driver::LogPosition& position) {
-  int64_t size = lseek(file_.get(), 0, SEEK_END);
-  if (size < 0) return ErrnoError(errno, "seek in a log");
-  int64_t start = 0;
-  if (position.from_end)
-    start = size;
-  else if (position.tail.has_value()) {
-    VX_ASSIGN_OR_RETURN(start, FindTail(file_.get(), size, *position.tail));
-  }
-  if (lseek(file_.get(), start, SEEK_SET) < 0) return ErrnoError(errno, "seek in a log");
-  return absl::OkStatus();
+  if (position.from_end) return files_.SeekEnd();
+  return position.tail.has_value() ? files_.SeekTail(*position.tail) : absl::OkStatus();
 }
 
 absl::StatusOr<bool> FileLogReader::Next(driver::LogEntry& entry) {
@@ -176,6 +133,8 @@ absl::StatusOr<bool> FileLogReader::NextLine(absl::string_view& line) {
     scanned_ = buffer_.size();
     VX_ASSIGN_OR_RETURN(bool more, Fill());
     if (more) continue;
+    VX_ASSIGN_OR_RETURN(bool next, Advance());
+    if (next) continue;
     // What came between the last read and taking the readiness away is read now.
     if (woken) return false;
     TakeWakeUps();
@@ -189,10 +148,19 @@ absl::StatusOr<bool> FileLogReader::Fill() {
   offset_ = 0;
   const size_t old = buffer_.size();
   buffer_.resize(old + kReadSize);
-  const ssize_t n = read(file_.get(), buffer_.data() + old, kReadSize);
+  const ssize_t n = read(files_.front(), buffer_.data() + old, kReadSize);
   buffer_.resize(old + static_cast<size_t>(std::max<ssize_t>(n, 0)));
   if (n < 0 && errno != EINTR) return ErrnoError(errno, "read a log");
   return n != 0;
+}
+
+absl::StatusOr<bool> FileLogReader::Advance() {
+  VX_ASSIGN_OR_RETURN(bool next, files_.Advance(path_));
+  if (!next) return false;
+  VX_RETURN_IF_ERROR(WatchNewest(inotify_.get(), path_));
+  // A line that a full disk cut off.
+  if (!buffer_.empty()) buffer_.push_back('\n');
+  return true;
 }
 
 void FileLogReader::TakeWakeUps() {

@@ -1,8 +1,7 @@
-// Reads one log file (client.h, OpenLog): the present end first where asked, then
-// whatever is appended.
+// Reads one log (client.h, OpenLog), over the files that it was divided into: the
+// present end first where asked, then whatever is appended.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <string>
 
@@ -10,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/driver/driver.h"
+#include "plugins/shim/log_files.h"
 
 namespace vx::shim {
 
@@ -25,17 +25,23 @@ class FileLogReader final : public driver::LogReader {
   int wake_fd() const override { return inotify_.get(); }
 
  private:
-  FileLogReader(UniqueFd file, UniqueFd inotify, absl::Time since)
-      : file_(std::move(file)), inotify_(std::move(inotify)), since_(since) {}
+  FileLogReader(std::string path, LogFiles files, UniqueFd inotify, absl::Time since)
+      : path_(std::move(path)),
+        files_(std::move(files)),
+        inotify_(std::move(inotify)),
+        since_(since) {}
 
   absl::Status Seek(const driver::LogPosition& position);
+  // On to the next file, where the present one was read to its end and is full.
+  absl::StatusOr<bool> Advance();
   absl::Status JoinParts(driver::LogEntry& entry);
   // The next whole line that is in the buffer or the file.
   absl::StatusOr<bool> NextLine(absl::string_view& line);
   absl::StatusOr<bool> Fill();
   void TakeWakeUps();
 
-  UniqueFd file_;
+  const std::string path_;
+  LogFiles files_;
   UniqueFd inotify_;
   absl::Time since_;
   std::string buffer_;

@@ -4,6 +4,8 @@
 #include <sys/uio.h>
 #include <unistd.h>
 #include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 #include "plugins/shim/sys.h"
 
@@ -71,36 +73,85 @@ void Skip(iovec*& pieces, int& count, size_t written) {
   pieces->iov_len -= written;
 }
 
-void WritePieces(int fd, iovec* pieces, int count) {
-  while (count > 0) {
-    const ssize_t n = writev(fd, pieces, count);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    Skip(pieces, count, static_cast<size_t>(n));
-  }
-}
-
 iovec Piece(const char* data, size_t size) { return {const_cast<char*>(data), size}; }
 
 }  // namespace
 
-bool LogWriter::Open(const char* path) {
-  fd_ = open(path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+bool LogWriter::Open(const char* path, const LogBounds& bounds) {
+  const char* slash = strrchr(path, '/');
+  Text<4096> dir;
+  dir.Append(path, slash == nullptr ? 0 : static_cast<size_t>(slash - path) + 1);
+  bounds_ = bounds;
+  name_ = slash == nullptr ? path : slash + 1;
+  dir_ = open(dir.size() == 0 ? "." : dir.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  return dir_ >= 0 && OpenFile();
+}
+
+bool LogWriter::OpenFile() {
+  fd_ = openat(dir_, name_, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
   if (fd_ < 0) return false;
-  const off_t size = lseek(fd_, 0, SEEK_END);
+  size_ = lseek(fd_, 0, SEEK_END);
   char last = '\n';
-  if (size > 0 && pread(fd_, &last, 1, size - 1) == 1 && last != '\n') WriteAll(fd_, "\n", 1);
+  torn_ = size_ > 0 && pread(fd_, &last, 1, size_ - 1) == 1 && last != '\n';
   return true;
 }
 
+// Keeps on with the full file where there can't be a new one.
+void LogWriter::Rotate() {
+  const int full = fd_;
+  for (int32_t i = bounds_.files - 1; i >= 1; --i) {
+    Text<300> from, to;
+    from.Append(name_);
+    if (i > 1) from.Append(".").Append(i - 1);
+    to.Append(name_).Append(".").Append(i);
+    renameat(dir_, from.c_str(), dir_, to.c_str());
+  }
+  if (bounds_.files <= 1) unlinkat(dir_, name_, 0);
+  if (OpenFile()) {
+    close(full);
+  } else {
+    fd_ = full;
+  }
+}
+
+void LogWriter::WritePieces(iovec* pieces, int count) {
+  while (count > 0) {
+    const ssize_t n = writev(fd_, pieces, count);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    size_ += n;
+    Skip(pieces, count, static_cast<size_t>(n));
+    torn_ = count > 0;
+  }
+  for (int i = 0; i < count; ++i) lost_ += static_cast<int64_t>(pieces[i].iov_len);
+}
+
+void LogWriter::WriteLoss() {
+  Text<128> line;
+  line.Append("vx: about ").Append(lost_).Append(" bytes of output found no room on the disk\n");
+  lost_ = 0;
+  WriteEntries(2, line.c_str(), line.size());
+}
+
 void LogWriter::Write(int stream, const char* data, size_t size) {
+  if (torn_ && !WriteAll(fd_, "\n", 1)) {
+    lost_ += static_cast<int64_t>(size);
+    return;
+  }
+  torn_ = false;
+  if (lost_ > 0) WriteLoss();
+  WriteEntries(stream, data, size);
+  if (bounds_.size > 0 && size_ >= bounds_.size) Rotate();
+}
+
+void LogWriter::WriteEntries(int stream, const char* data, size_t size) {
   const int64_t now = NowNanos();
   const Prefix full = MakePrefix(now, stream, "F ");
   iovec pieces[kMaxPieces];
   int count = 0;
   while (size > 0) {
     if (count + 3 > kMaxPieces) {
-      WritePieces(fd_, pieces, count);
+      WritePieces(pieces, count);
       count = 0;
     }
     const char* newline = static_cast<const char*>(memchr(data, '\n', size));
@@ -117,7 +168,7 @@ void LogWriter::Write(int stream, const char* data, size_t size) {
     pieces[count++] = Piece(data, size);
     pieces[count++] = Piece("\n", 1);
   }
-  WritePieces(fd_, pieces, count);
+  WritePieces(pieces, count);
 }
 
 }  // namespace vx::shim

@@ -1,12 +1,17 @@
 // vx-shim, one tiny process for each running workload: keeps its output and its
 // exit record, and outlives vxd. Contract: protocol.h.
 //
-//   vx-shim [--cgroup=PROCS] container DIR LOG -- RUNTIME ARGS...
-//   vx-shim [--cgroup=PROCS] vm DIR LOG
+//   vx-shim [OPTION...] container DIR LOG -- RUNTIME ARGS...
+//   vx-shim [OPTION...] vm DIR LOG
 //
-// PROCS is the cgroup.procs of the cgroup to go into, before anything else.
+//   --cgroup=PROCS     go into the cgroup of this cgroup.procs before anything else
+//   --log-size=BYTES   divide the log into files of about this size
+//   --log-files=N      and keep so many of them
+//   --stdin            container: the command has an input (kInput)
+//   --tty              container: the runtime sends the command's terminal
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -17,11 +22,17 @@
 
 namespace {
 
-constexpr char kCgroup[] = "--cgroup=";
 constexpr char kUsage[] =
-    "usage: vx-shim [--cgroup=PROCS] container DIR LOG -- RUNTIME ARGS...\n"
-    "       vx-shim [--cgroup=PROCS] vm DIR LOG\n"
+    "usage: vx-shim [--cgroup=PROCS] [--log-size=BYTES] [--log-files=N] [--stdin] [--tty]\n"
+    "               container DIR LOG -- RUNTIME ARGS...\n"
+    "       vx-shim [--cgroup=PROCS] [--log-size=BYTES] [--log-files=N] vm DIR LOG\n"
     "Started by vxd's drivers; not meant to be run by hand.\n";
+
+struct Options {
+  const char* cgroup = nullptr;
+  vx::shim::LogBounds log;
+  vx::shim::StdioOptions stdio;
+};
 
 int Misuse() {
   vx::shim::WriteAll(2, kUsage, sizeof kUsage - 1);
@@ -36,31 +47,53 @@ bool EnterCgroup(const char* procs) {
 }
 
 // The log is opened first, as its path may be relative to where we were started.
-bool Settle(const char* dir, const char* log, vx::shim::LogWriter& writer) {
+bool Settle(const char* dir, const char* log, const vx::shim::LogBounds& bounds,
+            vx::shim::LogWriter& writer) {
   signal(SIGHUP, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
-  if (!writer.Open(log)) return vx::shim::ReportErrno("open the log");
+  if (!writer.Open(log, bounds)) return vx::shim::ReportErrno("open the log");
   if (chdir(dir) < 0) return vx::shim::ReportErrno("enter the shim's folder");
+  return true;
+}
+
+// What stands behind `name` in `argument`; null when it is another option.
+const char* ValueOf(const char* argument, const char* name) {
+  const size_t size = strlen(name);
+  return strncmp(argument, name, size) == 0 ? argument + size : nullptr;
+}
+
+bool TakeOption(const char* argument, Options& options) {
+  if (const char* procs = ValueOf(argument, "--cgroup=")) {
+    options.cgroup = procs;
+  } else if (const char* size = ValueOf(argument, "--log-size=")) {
+    options.log.size = strtoll(size, nullptr, 10);
+  } else if (const char* files = ValueOf(argument, "--log-files=")) {
+    options.log.files = static_cast<int32_t>(strtol(files, nullptr, 10));
+  } else if (strcmp(argument, "--stdin") == 0) {
+    options.stdio.stdin = true;
+  } else if (strcmp(argument, "--tty") == 0) {
+    options.stdio.tty = true;
+  } else {
+    return false;
+  }
   return true;
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  const char* procs = nullptr;
-  if (argc > 1 && strncmp(argv[1], kCgroup, sizeof kCgroup - 1) == 0) {
-    procs = argv[1] + sizeof kCgroup - 1;
-    ++argv;
-    --argc;
+  Options options;
+  for (; argc > 1 && argv[1][0] == '-'; ++argv, --argc) {
+    if (!TakeOption(argv[1], options)) return Misuse();
   }
   const bool container =
       argc > 5 && strcmp(argv[1], "container") == 0 && strcmp(argv[4], "--") == 0;
   const bool vm = argc == 4 && strcmp(argv[1], "vm") == 0;
   if (!container && !vm) return Misuse();
   fcntl(vx::shim::kReadyFd, F_SETFD, FD_CLOEXEC);
-  if (procs != nullptr && !EnterCgroup(procs)) return 1;
+  if (options.cgroup != nullptr && !EnterCgroup(options.cgroup)) return 1;
   vx::shim::LogWriter log;
-  if (!Settle(argv[2], argv[3], log)) return 1;
-  if (container) return vx::shim::ContainerMode(log).Run(argv + 5);
+  if (!Settle(argv[2], argv[3], options.log, log)) return 1;
+  if (container) return vx::shim::ContainerMode(log, options.stdio).Run(argv + 5);
   return vx::shim::VmMode(log).Run();
 }

@@ -30,6 +30,9 @@ inline constexpr int kRuntimeErrorFd = 3;
 // ...and where init writes errno (an int32_t) when the command can't be run; the
 // end-of-file says that it runs.
 inline constexpr int kRuntimeExecFd = 4;
+// With --tty: a unix socket on which the runtime sends the master of the command's
+// terminal (OCI's console socket).
+inline constexpr int kRuntimeConsoleFd = 5;
 
 // --- The control socket: one ControlRequest, one ControlReply, in packets. ---
 //
@@ -48,6 +51,9 @@ enum class ControlVerb : uint32_t {
   // a few seconds at most. If the agent sent no exit, the run ends as lost; its
   // driver knows whether that was by wish.
   kMachineGone = 4,
+  // The connection is for the command's input from now on: packets of an InputHeader and
+  // at most kMaxInput bytes, which are not answered. EOPNOTSUPP when the run has none.
+  kInput = 5,
 };
 
 enum class RunState : uint32_t {
@@ -61,6 +67,25 @@ struct ControlRequest {
   ControlVerb verb;
   int32_t argument;
 };
+
+enum class InputType : uint8_t {
+  kData = 1,
+  // The input's end, for everybody; with a terminal: as if Ctrl-D was typed.
+  kEnd = 2,
+  // The terminal's size: InputSize.
+  kSize = 3,
+};
+
+struct InputHeader {
+  InputType type;
+};
+
+struct InputSize {
+  uint16_t columns;
+  uint16_t rows;
+};
+
+inline constexpr uint32_t kMaxInput = 4096;
 
 struct ControlReply {
   // 0, or the errno of why the request failed (ESRCH: nothing runs).

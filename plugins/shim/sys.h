@@ -56,6 +56,8 @@ int64_t NowNanos();
 // CLOCK_MONOTONIC.
 int64_t MonotonicMillis();
 
+void SetNonBlocking(int fd);
+
 // A listening socket of `type` in the working directory, mode 0600, in the place
 // of whatever was there; -1 with errno on failure.
 int Listen(const char* name, int type);

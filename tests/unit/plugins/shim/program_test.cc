@@ -2,6 +2,7 @@
 // sockets as the machine.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -121,6 +122,87 @@ TEST_F(ContainerShim, LosesNothingOfALotOfOutput) {
   std::string expected;
   for (int i = 1; i <= 200000; ++i) absl::StrAppend(&expected, i, "\n");
   EXPECT_TRUE(Output(1) == expected);
+}
+
+class ContainerInput : public ContainerShim {
+ protected:
+  // A run with an input, as LaunchWith.
+  void LaunchReader(const std::string& command) {
+    const std::string script = (dir_ / "runtime");
+    const std::string text = absl::StrCat("#!/bin/sh\nmkfifo start\nexec 9<>start 8<&0\n",
+                                          "(dd bs=1 count=1 <&9 >go 2>&1; exec 9>&- 4>&- <&8; ",
+                                          command, ") &\necho $! > init.pid\n");
+    ASSERT_TRUE(WriteFileAtomic(script, text, 0700).ok());
+    LaunchOptions options = Options();
+    options.runtime = {script};
+    options.stdin = true;
+    ASSERT_TRUE(Launch(options).ok());
+    ASSERT_TRUE(client_->Start("sh", kPatience).ok());
+  }
+
+  std::unique_ptr<driver::Input> Open() {
+    auto input = client_->OpenInput();
+    EXPECT_TRUE(input.ok()) << input.status();
+    return input.ok() ? *std::move(input) : nullptr;
+  }
+
+  static void WriteAll(driver::Input& input, absl::string_view data) {
+    while (!data.empty()) {
+      auto taken = input.Write(data);
+      ASSERT_TRUE(taken.ok()) << taken.status();
+      data.remove_prefix(*taken);
+      if (!data.empty()) WaitWritable(input);
+    }
+  }
+
+  static void WaitWritable(const driver::Input& input) {
+    pollfd p{input.fd(), POLLOUT, 0};
+    ASSERT_EQ(poll(&p, 1, 20000), 1);
+  }
+};
+
+TEST_F(ContainerInput, ReachesTheCommandWholeAndInOrder) {
+  std::string data;
+  for (int i = 0; data.size() < 1'000'000; ++i) absl::StrAppend(&data, i, "\n");
+  LaunchReader("cat");
+  auto input = Open();
+  ASSERT_NE(input, nullptr);
+  WriteAll(*input, data);
+  ASSERT_TRUE(input->Close().ok());
+  EXPECT_EQ(WaitRecord().code, 0);
+  EXPECT_TRUE(Output(1) == data);
+}
+
+TEST_F(ContainerInput, OneWhoGoesLeavesItOpenForTheNext) {
+  LaunchReader("cat");
+  {
+    auto first = Open();
+    ASSERT_NE(first, nullptr);
+    WriteAll(*first, "first\n");
+  }
+  auto second = Open();
+  ASSERT_NE(second, nullptr);
+  WriteAll(*second, "second\n");
+  ASSERT_TRUE(second->Close().ok());
+  EXPECT_EQ(WaitRecord().code, 0);
+  EXPECT_EQ(Output(1), "first\nsecond\n");
+}
+
+TEST_F(ContainerInput, ACommandThatDoesNotReadHoldsUpOnlyWhoSends) {
+  LaunchReader("echo up; read line <&8; exec sleep 1000");
+  auto input = Open();
+  ASSERT_NE(input, nullptr);
+  const std::string data(8 << 20, 'x');
+  auto taken = input->Write(data);
+  ASSERT_TRUE(taken.ok());
+  EXPECT_LT(*taken, data.size());
+  // The shim serves others meanwhile.
+  EXPECT_TRUE(client_->Status().ok());
+}
+
+TEST_F(ContainerInput, WithoutOneItIsRefused) {
+  ASSERT_TRUE(LaunchWith("exec 4>&-; exec sleep 1000").ok());
+  EXPECT_EQ(ErrorReason(client_->OpenInput().status()), "NO_STDIN");
 }
 
 TEST_F(ContainerShim, KeepsTheLogOfEarlierRuns) {

@@ -1,10 +1,12 @@
 // What the shim writes: logs, and the console's end.
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <poll.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "plugins/shim/client.h"
 #include "plugins/shim/console_log.h"
 #include "plugins/shim/log_reader.h"
 #include "plugins/shim/log_writer.h"
@@ -93,6 +95,100 @@ TEST_F(LogWriterTest, ALogThatWasTornGoesOnOnALineOfItsOwn) {
   ASSERT_TRUE(WriteFileAtomic(log_, "2026-02-28T23:59:59.000000001Z stdout F to", 0600).ok());
   Write(1, "next\n");
   EXPECT_EQ(ReadBack().out, "to\nnext\n");
+}
+
+// A log of three files of about 2,000 bytes.
+class DividedLogTest : public LogWriterTest {
+ protected:
+  DividedLogTest() { open_ = writer_.Open(log_.c_str(), {2000, 3}); }
+
+  void WriteLines(int first, int count) {
+    for (int i = first; i < first + count; ++i) Write(1, absl::StrCat("line ", i, "\n"));
+  }
+  static std::string Lines(int first, int count) {
+    std::string all;
+    for (int i = first; i < first + count; ++i) absl::StrAppend(&all, "line ", i, "\n");
+    return all;
+  }
+  static std::string ReadOn(driver::LogReader& reader) {
+    std::string all;
+    driver::LogEntry entry;
+    while (*reader.Next(entry)) all += entry.data;
+    return all;
+  }
+};
+
+TEST_F(DividedLogTest, KeepsTheNewestWithinItsBounds) {
+  WriteLines(0, 1000);
+  int64_t size = 0;
+  for (const char* end : {"", ".1", ".2"}) {
+    auto file = ReadFile(log_ + end);
+    ASSERT_TRUE(file.ok()) << end;
+    size += static_cast<int64_t>(file->size());
+  }
+  EXPECT_FALSE(PathExists(log_ + ".3"));
+  EXPECT_LT(size, 3 * 2100);
+  const std::string kept = ReadBack().out;
+  EXPECT_TRUE(Lines(0, 1000).ends_with(kept));
+  EXPECT_TRUE(kept.starts_with("line "));
+  EXPECT_GT(kept.size(), Lines(950, 50).size());
+}
+
+TEST_F(DividedLogTest, AFollowerMissesNothing) {
+  WriteLines(0, 10);
+  auto reader = OpenLog(log_, {});
+  ASSERT_TRUE(reader.ok());
+  std::string seen = ReadOn(**reader);
+  for (int i = 10; i < 1000; i += 50) {
+    WriteLines(i, 50);
+    seen += ReadOn(**reader);
+  }
+  EXPECT_EQ(seen, Lines(0, 1010));
+}
+
+TEST_F(DividedLogTest, AFollowerIsWokenByANewFile) {
+  WriteLines(0, 1);
+  auto reader = OpenLog(log_, {});
+  ASSERT_TRUE(reader.ok());
+  for (int i = 1; i < 200; ++i) {
+    ReadOn(**reader);
+    WriteLines(i, 1);
+    pollfd p{(*reader)->wake_fd(), POLLIN, 0};
+    ASSERT_EQ(poll(&p, 1, 0), 1) << i;
+    driver::LogEntry entry;
+    ASSERT_TRUE(*(*reader)->Next(entry)) << i;
+    ASSERT_EQ(entry.data, absl::StrCat("line ", i, "\n"));
+  }
+}
+
+TEST_F(DividedLogTest, AFollowerWhoIsTooSlowGoesOnWithTheOldestThereIs) {
+  WriteLines(0, 10);
+  auto reader = OpenLog(log_, {});
+  ASSERT_TRUE(reader.ok());
+  WriteLines(10, 990);
+  const std::string seen = ReadOn(**reader);
+  EXPECT_TRUE(seen.starts_with(Lines(0, 10)));
+  EXPECT_TRUE(seen.ends_with(Lines(950, 50)));
+}
+
+TEST_F(DividedLogTest, TheTailReachesIntoOlderFiles) {
+  WriteLines(0, 1000);
+  driver::LogPosition position;
+  position.tail = 50;
+  auto reader = OpenLog(log_, position);
+  ASSERT_TRUE(reader.ok());
+  EXPECT_EQ(ReadOn(**reader), Lines(950, 50));
+}
+
+TEST_F(DividedLogTest, AMissingNumberHidesNothing) {
+  WriteLines(0, 1000);
+  ASSERT_EQ(rename((log_ + ".2").c_str(), (log_ + ".3").c_str()), 0);
+  ASSERT_EQ(rename((log_ + ".1").c_str(), (log_ + ".2").c_str()), 0);
+  driver::LogPosition position;
+  position.tail = 80;
+  auto reader = OpenLog(log_, position);
+  ASSERT_TRUE(reader.ok());
+  EXPECT_EQ(ReadOn(**reader), Lines(920, 80));
 }
 
 TEST(ConsoleLog, KeepsTheEndAndNeverGrowsPastItsBound) {
