@@ -53,6 +53,8 @@ constexpr Key kKeys[] = {
     {"vm.kernel", Type::kPath, ""},
     {"vm.emulator", Type::kPath, ""},
     {"vm.embed_cache", Type::kPath, ""},
+    {"logs.max_bytes", Type::kInt, "16777216"},
+    {"logs.max_files", Type::kInt, "4"},
     {"images.insecure_registries", Type::kList, ""},
     {"images.mirrors", Type::kTable, ""},
     {"images.max_layer_bytes", Type::kInt, "10737418240"},

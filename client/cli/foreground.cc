@@ -2,7 +2,9 @@
 
 #include <unistd.h>
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -74,14 +76,19 @@ class Start {
 // second leaves.
 class Forwarder {
  public:
-  Forwarder(client::Connection* connection, const v1::CreateWorkloadResponse& created)
+  // `operation` makes the workload; empty: it is made. `on_resize` is called when the
+  // terminal's size changes.
+  Forwarder(client::Connection* connection, const v1::Workload& workload, std::string operation,
+            std::function<void()> on_resize)
       : connection_(connection),
-        workload_(created.workload()),
-        operation_(created.operation().id()),
-        watcher_([this](int signal) { OnSignal(signal); }) {}
+        workload_(workload),
+        operation_(std::move(operation)),
+        on_resize_(std::move(on_resize)),
+        watcher_([this](int signal) { OnSignal(signal); }, {SIGINT, SIGTERM, SIGWINCH}) {}
 
  private:
   void OnSignal(int signal) {
+    if (signal == SIGWINCH) return on_resize_();
     if (std::exchange(seen_, true)) Leave(signal);
     if (CancelMaking()) return;
     v1::KillWorkloadRequest request;
@@ -99,6 +106,7 @@ class Forwarder {
 
   // False when the workload is made and started already.
   bool CancelMaking() {
+    if (operation_.empty()) return false;
     v1::CancelOperationRequest request;
     request.set_id(operation_);
     return connection_->CancelOperation(request).ok();
@@ -115,6 +123,7 @@ class Forwarder {
   client::Connection* const connection_;
   const v1::Workload workload_;
   const std::string operation_;
+  const std::function<void()> on_resize_;
   bool seen_ = false;
   SignalWatcher watcher_;
 };
@@ -160,13 +169,53 @@ int Broken(const absl::Status& error, Start& start) {
   return StartExitStatus(start.Result());
 }
 
+// The input of a workload in the foreground, and whether the user has left it.
+class Keyboard {
+ public:
+  Keyboard(client::Connection* connection, const v1::Workload& workload,
+           const Attachment& attachment, RunOutput* output) {
+    if (!attachment.wanted()) return;
+    input_.emplace(connection, workload.uid(), attachment, [this, output] {
+      detached_ = true;
+      output->Cancel();
+    });
+  }
+
+  void Resize() {
+    if (input_) input_->Resize();
+  }
+
+  // Gives the terminal back. True when the detach keys were typed.
+  bool Leave() {
+    input_.reset();
+    return detached_;
+  }
+
+ private:
+  std::atomic<bool> detached_ = false;
+  std::optional<AttachedInput> input_;
+};
+
+int Detached(const v1::Workload& workload) {
+  if (ErrorsOnTerminal()) {
+    WriteAll(STDERR_FILENO,
+             absl::StrCat("\nvxctl: left ", workload.name(), " running; vxctl attach ",
+                          workload.name(), " comes back\n"))
+        .IgnoreError();
+  }
+  return 0;
+}
+
 int Follow(client::Connection& connection, const v1::CreateWorkloadResponse& created,
-           ProgressMode mode) {
+           ProgressMode mode, const Attachment& attachment) {
   const v1::Workload& workload = created.workload();
   RunOutput output(&connection, workload.uid());
   Start start(&connection, created.operation(), &output, mode);
-  Forwarder forwarder(&connection, created);
+  Keyboard keyboard(&connection, workload, attachment, &output);
+  Forwarder forwarder(&connection, workload, created.operation().id(),
+                      [&keyboard] { keyboard.Resize(); });
   absl::StatusOr<v1::Exit> exit = output.Copy([&start] { start.MakeRoom(); });
+  if (keyboard.Leave() && !exit.ok()) return Detached(workload);
   return exit.ok() ? Ended(workload, *exit, start) : Broken(exit.status(), start);
 }
 
@@ -175,11 +224,26 @@ int Follow(client::Connection& connection, const v1::CreateWorkloadResponse& cre
 int StartExitStatus(const absl::Status& status) {
   std::string reason = ErrorReason(status);
   if (reason == "COMMAND_NOT_FOUND") return 127;
-  if (reason == "COMMAND_NOT_EXECUTABLE") return 126;
+  if (reason == "COMMAND_NOT_EXECUTABLE" || reason == "NO_USER" || reason == "BAD_WORKING_DIR") {
+    return 126;
+  }
   return ExitStatus(status);
 }
 
-int RunForeground(Context& context, const v1::Workload& workload) {
+int AttachForeground(Context& context, const v1::Workload& workload, const Attachment& attachment) {
+  auto connection = context.Connect();
+  if (!connection.ok()) return Report(connection.status());
+  RunOutput output(*connection, workload.uid(), /*from_now=*/true);
+  Keyboard keyboard(*connection, workload, attachment, &output);
+  Forwarder forwarder(*connection, workload, "", [&keyboard] { keyboard.Resize(); });
+  absl::StatusOr<v1::Exit> exit = output.Copy([] {});
+  if (keyboard.Leave() && !exit.ok()) return Detached(workload);
+  if (!exit.ok()) return Report(exit.status());
+  Explain(workload, *exit);
+  return ExitCode(*exit);
+}
+
+int RunForeground(Context& context, const v1::Workload& workload, const Attachment& attachment) {
   absl::StatusOr<ProgressMode> mode = ParseProgress(context.flags().progress);
   if (!mode.ok()) return Report(mode.status());
   auto connection = context.Connect();
@@ -189,7 +253,8 @@ int RunForeground(Context& context, const v1::Workload& workload) {
   request.set_start(true);
   request.set_follow(true);
   auto created = (*connection)->CreateWorkload(request);
-  return created.ok() ? Follow(**connection, *created, *mode) : Report(created.status());
+  return created.ok() ? Follow(**connection, *created, *mode, attachment)
+                      : Report(created.status());
 }
 
 }  // namespace vx::cli

@@ -1,6 +1,7 @@
 // `vxctl run` in the foreground: the workload as if it were a child of the shell.
 #pragma once
 
+#include "client/cli/attached_input.h"
 #include "client/cli/context.h"
 #include "vx/v1/workload.pb.h"
 
@@ -13,7 +14,17 @@ namespace vx::cli {
 //
 // SIGINT and SIGTERM are sent on to the workload, or cancel its making; a second one
 // leaves it running.
-int RunForeground(Context& context, const v1::Workload& workload);
+//
+// With an attachment its input comes from here; the detach keys leave it running, with
+// exit status 0.
+int RunForeground(Context& context, const v1::Workload& workload,
+                  const Attachment& attachment = {});
+
+// The same for a workload that runs already, from now on.
+int AttachForeground(Context& context, const v1::Workload& workload, const Attachment& attachment);
+
+// As Docker's.
+inline constexpr char kDetachKeys[] = "ctrl-p,ctrl-q";
 
 // 127 or 126 where a start failed for the command's sake, else as ExitStatus.
 int StartExitStatus(const absl::Status& status);

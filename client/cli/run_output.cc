@@ -31,14 +31,18 @@ absl::Status NoExit() {
 
 }  // namespace
 
-RunOutput::RunOutput(client::Connection* connection, std::string uid)
-    : connection_(connection), uid_(std::move(uid)) {}
+RunOutput::RunOutput(client::Connection* connection, std::string uid, bool from_now)
+    : connection_(connection), uid_(std::move(uid)), from_now_(from_now) {}
 
 void RunOutput::Open() {
   v1::StreamLogsRequest request;
   request.set_name(uid_);
   request.set_follow(true);
-  if (last_.seconds() != 0) *request.mutable_since() = last_;
+  if (last_.seconds() != 0) {
+    *request.mutable_since() = last_;
+  } else if (from_now_) {
+    request.set_tail(0);
+  }
   std::shared_ptr<Logs> logs = connection_->StreamLogs(request);
   absl::MutexLock lock(&mutex_);
   logs_ = logs;

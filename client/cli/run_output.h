@@ -18,10 +18,11 @@ namespace vx::cli {
 // last byte that it wrote. Used by one thread, but for Cancel.
 class RunOutput {
  public:
-  // Borrows the connection. `uid` names the workload.
-  RunOutput(client::Connection* connection, std::string uid);
+  // Borrows the connection. `uid` names the workload. `from_now`: without what was
+  // written before.
+  RunOutput(client::Connection* connection, std::string uid, bool from_now = false);
 
-  // Writes stdout to 1 and stderr to 2, byte for byte and from the first one on,
+  // Writes stdout to 1 and stderr to 2, byte for byte,
   // until the run has ended, and returns how; calls `begins` before it writes. The
   // error says why there is no end: of writing, of the daemon, or CANCELLED.
   absl::StatusOr<v1::Exit> Copy(const std::function<void()>& begins);
@@ -43,6 +44,7 @@ class RunOutput {
 
   client::Connection* const connection_;
   const std::string uid_;
+  const bool from_now_;
 
   mutable absl::Mutex mutex_;
   // Replaced by the reading thread under the lock, cancelled under it by others.

@@ -10,8 +10,6 @@
 namespace vx::cli {
 namespace {
 
-constexpr std::array<int, 2> kSignals = {SIGINT, SIGTERM};
-
 // Where the handler writes; the handler may run on any thread.
 std::atomic<int> handler_fd{-1};
 
@@ -25,8 +23,8 @@ void Handle(int signal) {
 
 }  // namespace
 
-SignalWatcher::SignalWatcher(std::function<void(int)> on_signal)
-    : on_signal_(std::move(on_signal)) {
+SignalWatcher::SignalWatcher(std::function<void(int)> on_signal, std::vector<int> signals)
+    : on_signal_(std::move(on_signal)), signals_(std::move(signals)), old_(signals_.size()) {
   int ends[2] = {-1, -1};
   if (pipe2(ends, O_CLOEXEC) != 0) return;
   read_end_.reset(ends[0]);
@@ -36,12 +34,12 @@ SignalWatcher::SignalWatcher(std::function<void(int)> on_signal)
   struct sigaction action = {};
   action.sa_handler = Handle;
   action.sa_flags = SA_RESTART;
-  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &action, &old_[i]);
+  for (size_t i = 0; i < signals_.size(); ++i) sigaction(signals_[i], &action, &old_[i]);
 }
 
 SignalWatcher::~SignalWatcher() {
   if (!thread_.joinable()) return;
-  for (size_t i = 0; i < kSignals.size(); ++i) sigaction(kSignals[i], &old_[i], nullptr);
+  for (size_t i = 0; i < signals_.size(); ++i) sigaction(signals_[i], &old_[i], nullptr);
   handler_fd = -1;
   write_end_.reset();
   thread_.join();

@@ -27,8 +27,7 @@ absl::StatusOr<Value> InFlag(const char* flag, absl::StatusOr<Value> value) {
 
 // What is in CLI.md's vocabulary and has no meaning yet: refused by name.
 void DeclareNotYet(Arguments& arguments) {
-  for (const char* name : {"-i,--interactive", "-t,--tty", "--read-only", "--init", "--system",
-                           "--ephemeral", "--vnc"}) {
+  for (const char* name : {"--read-only", "--init", "--system", "--ephemeral", "--vnc"}) {
     arguments.NotYet(name, false);
   }
   for (const char* name : {"--cpu-weight",
@@ -131,6 +130,8 @@ void FillCommand(const SpecFlags& flags, v1::WorkloadSpec* spec) {
   spec->set_working_dir(flags.workdir);
   spec->set_user(flags.user);
   spec->set_hostname(flags.hostname);
+  spec->set_stdin(flags.interactive);
+  spec->set_tty(flags.tty);
 }
 
 bool HasResources(const SpecFlags& flags) {
@@ -172,6 +173,8 @@ void DeclareSpec(Arguments& arguments, SpecFlags* flags) {
   arguments.Option("--stop-timeout,--stop-grace", &flags->stop_timeout, "TIME",
                    "How long a stop waits before it kills");
   arguments.Flag("--privileged", &flags->privileged, "With all the host's privileges");
+  arguments.Flag("-i,--interactive", &flags->interactive, "Keep its input open, and pass stdin on");
+  arguments.Flag("-t,--tty", &flags->tty, "Give it a terminal");
   DeclareNotYet(arguments);
 }
 

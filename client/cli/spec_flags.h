@@ -37,6 +37,8 @@ struct SpecFlags {
   bool remove = false;
   bool autostart = false;
   bool privileged = false;
+  bool interactive = false;
+  bool tty = false;
 };
 
 void DeclareSpec(Arguments& arguments, SpecFlags* flags);

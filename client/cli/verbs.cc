@@ -14,11 +14,10 @@ namespace {
 
 // Known words of the vocabulary whose verb is still to come.
 const std::vector<std::string> kLater = {
-    "apply",   "adopt",        "advise", "attach",  "clone",  "commit",  "compare",
-    "console", "convert",      "cp",     "diff",    "down",   "exec",    "export",
-    "history", "host",         "import", "login",   "logout", "network", "ps-in",
-    "profile", "port-forward", "prune",  "release", "rename", "shell",   "snapshot",
-    "stats",   "token",        "top",    "undo",    "volume"};
+    "apply",   "adopt", "advise",  "clone",        "commit", "compare", "convert", "cp",
+    "diff",    "down",  "export",  "history",      "host",   "import",  "login",   "logout",
+    "network", "ps-in", "profile", "port-forward", "prune",  "release", "rename",  "snapshot",
+    "stats",   "token", "top",     "undo",         "volume"};
 
 }  // namespace
 
@@ -38,6 +37,10 @@ const std::vector<Verb>& Verbs() {
       {"ls", {"ps", "list"}, "List workloads", DeclareLs},
       {"inspect", {}, "All about workloads", DeclareInspect},
       {"wait", {}, "Wait until workloads stop, run or are healthy", DeclareWait},
+      {"exec", {}, "Run a command inside a workload", DeclareExec},
+      {"shell", {}, "Run the best shell there is inside a workload", DeclareShell},
+      {"attach", {}, "Join the streams of a workload's command", DeclareAttach},
+      {"console", {}, "The console of a workload", DeclareConsole},
       {"logs", {}, "What a workload wrote", DeclareLogs},
       {"events", {}, "What happened", DeclareEvents},
       {"operation", {}, "The changes that were asked for", DeclareOperation},

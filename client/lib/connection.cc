@@ -42,14 +42,14 @@ bool IsLost(const absl::Status& status) {
   return absl::IsUnavailable(status) && ErrorReason(status).empty();
 }
 
-template <typename Response>
-class StreamOverGrpc : public Stream<Response> {
+// A stream of answers over `Reader`, as `Interface`.
+template <typename Response, typename Interface = Stream<Response>,
+          typename Reader = grpc::ClientReader<Response>>
+class StreamOverGrpc : public Interface {
  public:
-  using Reader = grpc::ClientReader<Response>;
-
   // `start` begins the call with the context that it is given.
   template <typename Start>
-  explicit StreamOverGrpc(std::function<absl::Status(const absl::Status&)> explain, Start start)
+  StreamOverGrpc(std::function<absl::Status(const absl::Status&)> explain, Start start)
       : explain_(std::move(explain)), reader_(start(&context_)) {}
 
   ~StreamOverGrpc() override {
@@ -69,11 +69,23 @@ class StreamOverGrpc : public Stream<Response> {
     return explain_(FromCall(reader_->Finish()));
   }
 
+ protected:
+  Reader& reader() { return *reader_; }
+
  private:
   grpc::ClientContext context_;
   std::function<absl::Status(const absl::Status&)> explain_;
   std::unique_ptr<Reader> reader_;
   bool ended_ = false;
+};
+
+template <typename Request, typename Response>
+class DuplexOverGrpc final : public StreamOverGrpc<Response, Duplex<Request, Response>,
+                                                   grpc::ClientReaderWriter<Request, Response>> {
+ public:
+  using DuplexOverGrpc::StreamOverGrpc::StreamOverGrpc;
+
+  bool Write(const Request& request) override { return this->reader().Write(request); }
 };
 
 }  // namespace
@@ -301,6 +313,32 @@ std::unique_ptr<Stream<v1::StreamLogsResponse>> Connection::StreamLogs(
       [&](grpc::ClientContext* context) {
         return stubs()->workloads.StreamLogs(context, request);
       });
+}
+
+template <typename Request, typename Response, typename Begin>
+std::unique_ptr<Duplex<Request, Response>> Connection::Open(typename Request::Start start,
+                                                            Begin begin) {
+  auto duplex = std::make_unique<DuplexOverGrpc<Request, Response>>(
+      [this](const absl::Status& status) { return Lost(status); }, begin);
+  Request first;
+  *first.mutable_start() = std::move(start);
+  // That it fails is seen at the next one, or by reading.
+  duplex->Write(first);
+  return duplex;
+}
+
+std::unique_ptr<Duplex<v1::ExecRequest, v1::ExecResponse>> Connection::Exec(
+    v1::ExecRequest::Start start) {
+  return Open<v1::ExecRequest, v1::ExecResponse>(
+      std::move(start),
+      [this](grpc::ClientContext* context) { return stubs()->workloads.Exec(context); });
+}
+
+std::unique_ptr<Duplex<v1::AttachRequest, v1::AttachResponse>> Connection::Attach(
+    v1::AttachRequest::Start start) {
+  return Open<v1::AttachRequest, v1::AttachResponse>(
+      std::move(start),
+      [this](grpc::ClientContext* context) { return stubs()->workloads.Attach(context); });
 }
 
 std::unique_ptr<Stream<v1::WatchEventsResponse>> Connection::WatchEvents(

@@ -55,6 +55,11 @@ class Connection {
   absl::StatusOr<v1::WaitWorkloadResponse> WaitWorkload(const v1::WaitWorkloadRequest& request);
   std::unique_ptr<Stream<v1::StreamLogsResponse>> StreamLogs(const v1::StreamLogsRequest& request);
 
+  // The first message is `start`.
+  std::unique_ptr<Duplex<v1::ExecRequest, v1::ExecResponse>> Exec(v1::ExecRequest::Start start);
+  std::unique_ptr<Duplex<v1::AttachRequest, v1::AttachResponse>> Attach(
+      v1::AttachRequest::Start start);
+
   absl::StatusOr<v1::GetOperationResponse> GetOperation(const v1::GetOperationRequest& request);
   absl::StatusOr<v1::ListOperationsResponse> ListOperations(
       const v1::ListOperationsRequest& request);
@@ -98,6 +103,8 @@ class Connection {
   static absl::StatusOr<std::shared_ptr<Stubs>> Dial(const Target& target);
   std::shared_ptr<Stubs> stubs() const ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status Lost(const absl::Status& status) const;
+  template <typename Request, typename Response, typename Begin>
+  std::unique_ptr<Duplex<Request, Response>> Open(typename Request::Start start, Begin begin);
   // Header first, then the pieces.
   template <typename Request, typename Response, typename Begin>
   absl::StatusOr<Response> Upload(typename Request::Header header,

@@ -17,4 +17,12 @@ class Stream {
   virtual void Cancel() = 0;
 };
 
+// Messages both ways. Written by one thread and read by another.
+template <typename Request, typename Response>
+class Duplex : public Stream<Response> {
+ public:
+  // Waits for room; false when the call has ended, as Finish then says.
+  virtual bool Write(const Request& request) = 0;
+};
+
 }  // namespace vx::client

@@ -277,8 +277,7 @@ absl::Status Workloads::DoKill(OperationRun& run, const std::string& uid, int si
   if (!IsActive(workload)) {
     // A start that this superseded has ended it.
     if (signal == SIGKILL) return absl::OkStatus();
-    return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
-                 absl::StrCat("\"", workload.name(), "\" is not running"));
+    return NotRunning(workload);
   }
   VX_RETURN_IF_ERROR(run.Phase("kill"));
   {

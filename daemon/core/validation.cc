@@ -128,8 +128,6 @@ void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
   }
   if (spec.has_health()) out.push_back({"spec.health", "health checks are not supported yet"});
   if (spec.privileged()) out.push_back({"spec.privileged", "is not supported yet"});
-  if (spec.stdin()) out.push_back({"spec.stdin", "is not supported yet"});
-  if (spec.tty()) out.push_back({"spec.tty", "is not supported yet"});
   CheckConfinementNotYet(spec, out);
 }
 

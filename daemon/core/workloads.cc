@@ -69,10 +69,7 @@ absl::Status NameTakenError(const std::string& name) {
 }
 
 absl::Status CheckRunning(const v1::Workload& workload) {
-  if (IsActive(workload)) return absl::OkStatus();
-  return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
-               absl::StrCat("\"", workload.name(), "\" is not running"),
-               absl::StrCat("start it: vxctl start ", workload.name()));
+  return IsActive(workload) ? absl::OkStatus() : NotRunning(workload);
 }
 
 }  // namespace

@@ -69,6 +69,13 @@ class Workloads {
   absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(const std::string& uid,
                                                              const driver::LogPosition& position);
 
+  // A command inside, beside the workload's own (driver/sessions.h). UNIMPLEMENTED
+  // (NO_EXEC) where the kind can't; null when it was detached.
+  absl::StatusOr<std::unique_ptr<driver::ExecSession>> Exec(const std::string& name,
+                                                            const driver::ExecSpec& spec);
+  // UNIMPLEMENTED (NO_INPUT) where the kind can't.
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenInput(const std::string& uid);
+
   // Somebody who follows the workload's log got all that a run wrote which has ended,
   // or has gone: what waits for that may be removed.
   void NoteFollower(const std::string& uid);
@@ -164,6 +171,9 @@ class Workloads {
   void SweepOrphans(driver::Driver& driver);
   absl::Status RemoveOrphan(driver::Driver& driver, const std::string& uid);
 
+  // --- sessions.cc ---
+  absl::StatusOr<driver::Sessions*> SessionsOf(const v1::Workload& workload, const char* reason);
+
   // --- sweep.cc ---
   void Sweep();
   void SweepDriver(driver::Driver& driver);
@@ -215,5 +225,7 @@ constexpr uint64_t SignalBit(int signal) { return uint64_t{1} << (signal - 1); }
 // Whether a run exists.
 bool IsActive(const v1::Workload& workload);
 bool IsActive(v1::State state);
+// FAILED_PRECONDITION (NOT_RUNNING), in a user's words.
+absl::Status NotRunning(const v1::Workload& workload);
 
 }  // namespace vx::core

@@ -23,11 +23,17 @@ FdWaker::~FdWaker() {
   thread_.join();
 }
 
-void FdWaker::Arm(int fd, std::function<void()> wake) {
+void FdWaker::Arm(int fd, std::function<void()> wake) { ArmFor(EPOLLIN, fd, std::move(wake)); }
+
+void FdWaker::ArmWritable(int fd, std::function<void()> wake) {
+  ArmFor(EPOLLOUT, fd, std::move(wake));
+}
+
+void FdWaker::ArmFor(uint32_t events, int fd, std::function<void()> wake) {
   absl::MutexLock lock(&mutex_);
   armed_[fd] = std::move(wake);
   epoll_event event{};
-  event.events = EPOLLIN | EPOLLONESHOT;
+  event.events = events | EPOLLONESHOT;
   event.data.fd = fd;
   if (epoll_ctl(epoll_.get(), EPOLL_CTL_MOD, fd, &event) < 0 && errno == ENOENT) {
     epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event);

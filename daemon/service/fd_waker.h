@@ -1,4 +1,4 @@
-// Calls back when a descriptor becomes readable; one thread for all of them.
+// Calls back when a descriptor becomes readable, or writable; one thread for all of them.
 #pragma once
 
 #include <cstdint>
@@ -21,11 +21,14 @@ class FdWaker {
   // Calls `wake` once, from the waker's thread, when `fd` is readable; `wake` must
   // be quick. A second Arm before that replaces the first.
   void Arm(int fd, std::function<void()> wake);
+  // The same when it is writable. A descriptor is armed for one of them at a time.
+  void ArmWritable(int fd, std::function<void()> wake);
   // After it returns, `wake` is not called any more. Before `fd` is closed.
   void Forget(int fd);
 
  private:
   void Loop();
+  void ArmFor(uint32_t events, int fd, std::function<void()> wake);
 
   UniqueFd epoll_;
   UniqueFd stop_;

@@ -1,146 +1,25 @@
 #include "daemon/service/log_stream.h"
 
-#include <utility>
-
-#include "absl/strings/str_cat.h"
-#include "daemon/base/error.h"
-#include "daemon/base/status_macros.h"
 #include "daemon/core/timestamps.h"
 
 namespace vx::service {
 namespace {
 
-constexpr size_t kMessageBytes = 64 << 10;
-// Of an entry, beside its data.
-constexpr size_t kEntryOverhead = 32;
-
-bool SameTime(const std::optional<v1::Exit>& a, const v1::Exit& b) {
-  return a && a->time().seconds() == b.time().seconds() && a->time().nanos() == b.time().nanos();
+RunOutput::Options ToOptions(const v1::StreamLogsRequest& request) {
+  RunOutput::Options options;
+  options.name = request.name();
+  options.follow = request.follow();
+  if (request.has_tail()) options.position.tail = request.tail();
+  if (request.has_since()) options.position.since = core::FromProto(request.since());
+  return options;
 }
 
 }  // namespace
 
-absl::Status LogStream::Find() {
-  store::View view = context_.core.store().Read();
-  VX_ASSIGN_OR_RETURN(v1::Workload workload, view.FindWorkload(request_.name()));
-  uid_ = workload.uid();
-  if (workload.status().has_exit()) earlier_ = workload.status().exit();
-  if (request_.follow()) {
-    subscription_ =
-        context_.core.events().Subscribe([this](const v1::Event& event) { Look(event); });
-    absl::MutexLock lock(&end_mutex_);
-    making_ = workload.status().state() == v1::STATE_CREATING;
-    stopped_ = !making_ && !core::IsActive(workload);
-    if (stopped_) end_ = {true, earlier_};
-  }
-  StartSendInitialMetadata();
-  found_ = true;
-  return absl::OkStatus();
-}
-
-absl::Status LogStream::OpenReader() {
-  driver::LogPosition position;
-  if (request_.has_tail()) position.tail = request_.tail();
-  if (request_.has_since()) position.since = core::FromProto(request_.since());
-  VX_ASSIGN_OR_RETURN(reader_, context_.core.workloads().OpenLog(uid_, position));
-  return absl::OkStatus();
-}
-
-void LogStream::Look(const v1::Event& event) {
-  if (!event.has_workload() || event.workload().uid() != uid_) return;
-  const v1::WorkloadStatus& status = event.workload().status();
-  const bool deleted = event.type() == v1::EVENT_TYPE_WORKLOAD_DELETED;
-  const bool failed = status.state() == v1::STATE_FAILED;
-  const bool new_exit = status.has_exit() && !SameTime(earlier_, status.exit());
-  // What is removed at its exit is over when it is gone.
-  const bool stopped = status.state() == v1::STATE_STOPPED;
-  const bool stays = stopped && !event.workload().spec().remove_on_exit();
-  {
-    absl::MutexLock lock(&end_mutex_);
-    const bool was_making =
-        std::exchange(making_, making_ && !deleted && status.state() == v1::STATE_CREATING);
-    const bool made = was_making && !making_;
-    const bool over = (deleted || failed || stays) && !end_.there;
-    stopped_ |= stopped;
-    if (over) {
-      end_.there = true;
-      if (new_exit) end_.exit = status.exit();
-    }
-    if (!made && !over && !stopped) return;
-  }
-  Wake();
-}
-
-LogStream::End LogStream::TheEnd() {
-  absl::MutexLock lock(&end_mutex_);
-  return end_;
-}
-
-bool LogStream::InTheMaking() {
-  absl::MutexLock lock(&end_mutex_);
-  return making_;
-}
-
-bool LogStream::Stopped() {
-  absl::MutexLock lock(&end_mutex_);
-  return stopped_;
-}
-
-// As many entries as there are, up to about a message's worth.
-absl::Status LogStream::Fill(v1::StreamLogsResponse& message) {
-  message.Clear();
-  driver::LogEntry entry;
-  for (size_t bytes = 0; bytes < kMessageBytes; bytes += entry.data.size() + kEntryOverhead) {
-    VX_ASSIGN_OR_RETURN(bool more, reader_->Next(entry));
-    if (!more) return absl::OkStatus();
-    v1::LogEntry* out = message.add_entries();
-    *out->mutable_time() = core::ToProto(entry.time);
-    out->set_stream(entry.stream == 2 ? v1::LOG_STREAM_STDERR : v1::LOG_STREAM_STDOUT);
-    out->set_data(entry.data);
-  }
-  return absl::OkStatus();
-}
-
-LogStream::Next LogStream::Produce(v1::StreamLogsResponse& message) {
-  if (!found_) {
-    if (absl::Status status = Find(); !status.ok()) return {.end = status};
-  }
-  if (InTheMaking()) return {};
-  if (exit_sent_) return {.end = absl::OkStatus()};
-  if (!reader_) {
-    absl::Status status = OpenReader();
-    // Its making failed, or it is being removed, and nothing is left to read.
-    if (absl::IsNotFound(status) && TheEnd().there) return Conclude(TheEnd(), message);
-    if (!status.ok()) return {.end = status};
-  }
-  // Asked before the log: what the run wrote before its end is all there then.
-  const bool stopped = Stopped();
-  const End end = TheEnd();
-  if (absl::Status status = Fill(message); !status.ok()) return {.end = status};
-  if (message.entries_size() > 0) return {.write = true};
-  if (!request_.follow()) return {.end = absl::OkStatus()};
-  if (stopped) context_.core.workloads().NoteFollower(uid_);
-  if (!end.there) {
-    context_.waker.Arm(reader_->wake_fd(), [this] { Wake(); });
-    // What came between Next and Arm leaves the descriptor readable.
-    return {};
-  }
-  return Conclude(end, message);
-}
-
-LogStream::Next LogStream::Conclude(const End& end, v1::StreamLogsResponse& message) {
-  if (!end.exit || !request_.follow()) return {.end = absl::OkStatus()};
-  message.Clear();
-  *message.mutable_exit() = *end.exit;
-  exit_sent_ = true;
-  return {.write = true};
-}
-
-void LogStream::Stop() {
-  subscription_.End();
-  // Nobody waits for one who has gone.
-  if (found_ && request_.follow()) context_.core.workloads().NoteFollower(uid_);
-  if (reader_) context_.waker.Forget(reader_->wake_fd());
+LogStream::LogStream(const Context& context, const v1::StreamLogsRequest& request)
+    : PumpedStream(context.slow_pool),
+      output_(
+          context, ToOptions(request), [this] { StartSendInitialMetadata(); }, [this] { Wake(); }) {
 }
 
 }  // namespace vx::service

@@ -1,4 +1,4 @@
-// A server stream that is fed by pulling: whenever nothing is being written and
+// A stream of answers that is fed by pulling: whenever nothing is being written and
 // there may be something to say, Produce is asked for the next message.
 #pragma once
 
@@ -16,9 +16,18 @@
 
 namespace vx::service {
 
+// What to do next.
+struct PumpNext {
+  // A message was filled in.
+  bool write = false;
+  // The stream ends with this.
+  std::optional<absl::Status> end;
+  // Neither: wait for Wake.
+};
+
 // Owns itself. At most one thread is in Produce at a time.
-template <typename Response>
-class PumpedStream : public grpc::ServerWriteReactor<Response> {
+template <typename Response, typename Reactor = grpc::ServerWriteReactor<Response>>
+class PumpedStream : public Reactor {
  public:
   explicit PumpedStream(WorkPool& pool) : pool_(pool) {}
 
@@ -39,23 +48,20 @@ class PumpedStream : public grpc::ServerWriteReactor<Response> {
     pool_.Run([this] { Pump(); });
   }
   void OnCancel() override {
+    HandOver();
     cancelled_ = true;
     Wake();
   }
   void OnDone() override { delete this; }
 
  protected:
-  // What to do next.
-  struct Next {
-    // A message is in `message`.
-    bool write = false;
-    // The stream ends with this.
-    std::optional<absl::Status> end;
-    // Neither: wait for Wake.
-  };
+  using Next = PumpNext;
   virtual Next Produce(Response& message) = 0;
   // Before the stream ends: nothing may call Wake after it returns.
   virtual void Stop() = 0;
+
+  // What this thread has left, to the thread that comes next.
+  void HandOver() { absl::MutexLock lock(&mutex_); }
 
  private:
   // Runs while busy_ is ours.
@@ -78,9 +84,6 @@ class PumpedStream : public grpc::ServerWriteReactor<Response> {
       return;
     }
   }
-
-  // What Produce has left, to the thread in which it is called next.
-  void HandOver() { absl::MutexLock lock(&mutex_); }
 
   void End(const absl::Status& status) {
     {

@@ -3,6 +3,7 @@
 
 #include <grpcpp/grpcpp.h>
 
+#include "absl/synchronization/mutex.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/service/unary.h"
@@ -21,8 +22,7 @@ class UploadStream : public grpc::ServerReadReactor<Request> {
 
   void OnReadDone(bool ok) override {
     context_.slow_pool.Run([this, ok] {
-      // No more messages: the upload is whole, or the caller has gone.
-      absl::Status status = ok ? Take() : End();
+      const absl::Status status = Go(ok);
       if (ok && status.ok()) return this->StartRead(&message_);
       this->Finish(ToGrpc(status));
     });
@@ -42,6 +42,13 @@ class UploadStream : public grpc::ServerReadReactor<Request> {
   Upload& upload() { return upload_; }
 
  private:
+  // One message after the other; what one has left, the next one finds.
+  absl::Status Go(bool ok) {
+    absl::MutexLock lock(&mutex_);
+    // No more messages: the upload is whole, or the caller has gone.
+    return ok ? Take() : End();
+  }
+
   absl::Status Take() { return upload_.begun() ? TakeData() : TakeHeader(); }
 
   absl::Status TakeHeader() {
@@ -68,6 +75,7 @@ class UploadStream : public grpc::ServerReadReactor<Request> {
 
   const Context& context_;
   grpc::CallbackServerContext* call_;
+  absl::Mutex mutex_;
   Request message_;
   Caller caller_;
   typename Request::Header header_;

@@ -13,6 +13,8 @@
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/core/timestamps.h"
+#include "daemon/service/attach_stream.h"
+#include "daemon/service/exec_stream.h"
 #include "daemon/service/log_stream.h"
 #include "daemon/service/paging.h"
 #include "daemon/service/waiters.h"
@@ -297,24 +299,17 @@ grpc::ServerWriteReactor<v1::StreamLogsResponse>* WorkloadService::StreamLogs(
   return stream;
 }
 
-namespace {
-
-absl::Status NotYet(const std::string& verb) {
-  return Error(absl::StatusCode::kUnimplemented, "NOT_YET",
-               absl::StrCat(verb, " is not supported yet by this version of vxd"),
-               "run the command as a workload of its own: vxctl run");
-}
-
-}  // namespace
-
 grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>* WorkloadService::Exec(Call* call) {
-  return new Refusal<grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>>(NotYet("exec"));
+  auto* stream = new ExecStream(context_, call);
+  stream->Begin();
+  return stream;
 }
 
 grpc::ServerBidiReactor<v1::AttachRequest, v1::AttachResponse>* WorkloadService::Attach(
     Call* call) {
-  return new Refusal<grpc::ServerBidiReactor<v1::AttachRequest, v1::AttachResponse>>(
-      NotYet("attach"));
+  auto* stream = new AttachStream(context_, call);
+  stream->Begin();
+  return stream;
 }
 
 }  // namespace vx::service

@@ -59,6 +59,7 @@ json Process(const BundleSpec& spec) {
       {"args", spec.process.argv},
       {"env", Environment(spec)},
       {"cwd", spec.process.working_dir},
+      {"terminal", spec.terminal},
       {"user", {{"uid", 0}, {"gid", 0}}},
       {"noNewPrivileges", true},
       {"oomScoreAdj", spec.oom_score_adj},

@@ -17,6 +17,7 @@ struct BundleSpec {
   // HOME is left out of the environment for the runtime to look up, unless spec or
   // image say it.
   bool sets_home = false;
+  bool terminal = false;
   v1::Resources resources;
   std::vector<std::string> layers;  // bottom first
   std::string root;                 // folder of upper and work

@@ -100,7 +100,7 @@ absl::StatusOr<driver::Endpoint> ContainerDriver::Create(const v1::Workload& wor
   VX_FAULT_POINT("start.container.folder");
   VX_RETURN_IF_ERROR(WriteBundle(workload, base));
   VX_FAULT_POINT("start.container.bundle");
-  VX_ASSIGN_OR_RETURN(Shim shim, LaunchShim(uid));
+  VX_ASSIGN_OR_RETURN(Shim shim, LaunchShim(uid, workload.spec()));
   VX_FAULT_POINT("start.container.shim");
   VX_ASSIGN_OR_RETURN(driver::Endpoint endpoint, OpenEndpoint(uid));
   VX_RETURN_IF_ERROR(AddRun(uid, std::move(shim)));
@@ -117,6 +117,7 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   VX_ASSIGN_OR_RETURN(bundle.first_id, ids.Claim(uid));
   VX_ASSIGN_OR_RETURN(bundle.seccomp_file, seccomp_.File());
   bundle.sets_home = spec.env().contains("HOME") || Sets(base.config.env(), "HOME=");
+  bundle.terminal = spec.tty();
   bundle.resources = spec.resources();
   bundle.layers = WithoutRepeats(base.layers);
   bundle.root = layout_.Root(uid);
@@ -129,12 +130,16 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   return WriteFileAtomic(absl::StrCat(dir, "/config.json"), MakeBundle(bundle), 0600);
 }
 
-absl::StatusOr<ContainerDriver::Shim> ContainerDriver::LaunchShim(const std::string& uid) const {
+absl::StatusOr<ContainerDriver::Shim> ContainerDriver::LaunchShim(
+    const std::string& uid, const v1::WorkloadSpec& spec) const {
   const std::string dir = layout_.Run(uid);
   shim::LaunchOptions options;
   options.program = absl::StrCat(environment_.bin_dir, "/vx-shim");
   options.dir = dir;
   options.log = layout_.Log(uid);
+  options.stdin = spec.stdin();
+  options.tty = spec.tty();
+  SetLogBounds(environment_, options);
   VX_ASSIGN_OR_RETURN(options.cgroup_procs, shim_groups_.Make(uid));
   options.runtime = {absl::StrCat(environment_.bin_dir, "/vx-runtime"),
                      "--root",
@@ -148,8 +153,12 @@ absl::StatusOr<ContainerDriver::Shim> ContainerDriver::LaunchShim(const std::str
                      absl::StrCat(shim::kRuntimeErrorFd),
                      "--exec-fd",
                      absl::StrCat(shim::kRuntimeExecFd),
-                     "--die-with-parent",
-                     uid};
+                     "--die-with-parent"};
+  if (spec.tty()) {
+    options.runtime.insert(options.runtime.end(),
+                           {"--console-fd", absl::StrCat(shim::kRuntimeConsoleFd)});
+  }
+  options.runtime.push_back(uid);
   VX_ASSIGN_OR_RETURN(Shim shim, shim::Client::Launch(options));
   return shim;
 }

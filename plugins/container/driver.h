@@ -25,7 +25,10 @@
 
 namespace vx::container {
 
-class ContainerDriver final : public driver::Driver {
+// Begins the watcher's name of what is no shim.
+inline constexpr char kDetached[] = "exec-";
+
+class ContainerDriver final : public driver::Driver, public driver::Sessions {
  public:
   explicit ContainerDriver(const driver::Environment& environment);
   ~ContainerDriver() override;
@@ -58,6 +61,11 @@ class ContainerDriver final : public driver::Driver {
       const std::string& uid, const driver::LogPosition& position) override;
   void SetObserver(driver::Observer observer) override;
 
+  driver::Sessions* sessions() override { return this; }
+  absl::StatusOr<std::unique_ptr<driver::ExecSession>> Exec(const std::string& uid,
+                                                            const driver::ExecSpec& spec) override;
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenInput(const std::string& uid) override;
+
  private:
   // A run's shim; null when it had ended before this driver came.
   using Shim = std::shared_ptr<const shim::Client>;
@@ -74,7 +82,7 @@ class ContainerDriver final : public driver::Driver {
   absl::StatusOr<driver::Base> ReadBase(const std::string& uid) const;
   absl::StatusOr<driver::IdRanges> Ids() const;
   absl::Status WriteBundle(const v1::Workload& workload, const driver::Base& base);
-  absl::StatusOr<Shim> LaunchShim(const std::string& uid) const;
+  absl::StatusOr<Shim> LaunchShim(const std::string& uid, const v1::WorkloadSpec& spec) const;
   absl::StatusOr<driver::Endpoint> OpenEndpoint(const std::string& uid) const;
   absl::Status RemoveRun(const std::string& uid);
 
@@ -91,6 +99,10 @@ class ContainerDriver final : public driver::Driver {
   absl::Status SettleEnd(const std::string& uid) const;
   void OnShimEnd(const std::string& uid);
 
+  // --- sessions.cc ---
+  absl::Status CheckRuns(const std::string& uid) const;
+  void ReapDetached(const std::string& name);
+
   // --- observe.cc ---
   driver::Observation ObserveRun(const std::string& uid, const Shim& shim) const;
   bool ObserveEnd(const std::string& uid, driver::Observation& seen) const;
@@ -106,6 +118,8 @@ class ContainerDriver final : public driver::Driver {
 
   mutable absl::Mutex mutex_;
   std::map<std::string, Shim> runs_ ABSL_GUARDED_BY(mutex_);
+  // Processes that exec left to themselves, by the name that watcher_ knows them by.
+  std::map<std::string, UniqueFd> detached_ ABSL_GUARDED_BY(mutex_);
 
   // Held while the end of a run is dealt with in the watcher's thread.
   absl::Mutex end_mutex_;

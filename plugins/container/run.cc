@@ -4,8 +4,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
-#include "daemon/base/pidfd.h"
 #include "daemon/base/fault.h"
+#include "daemon/base/pidfd.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/container/bundle.h"
 #include "plugins/container/driver.h"
@@ -140,6 +140,7 @@ absl::Status ContainerDriver::SettleEnd(const std::string& uid) const {
 }
 
 void ContainerDriver::OnShimEnd(const std::string& uid) {
+  if (uid.starts_with(kDetached)) return ReapDetached(uid);
   driver::Observation seen;
   {
     // Delete waits here, so the folder is still the ended run's.

@@ -147,9 +147,12 @@ absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload
   VX_ASSIGN_OR_RETURN(v1::ImageConfig config, ReadImageConfig(paths_, workload.uid()));
   VX_ASSIGN_OR_RETURN(driver::Process process, driver::ResolveProcess(workload, config));
   VX_ASSIGN_OR_RETURN(std::string blob, EncodeProcess(process));
-  VX_ASSIGN_OR_RETURN(std::string procs, shim_groups_.Make(workload.uid()));
-  VX_RETURN_IF_ERROR(
-      machine->LaunchShim(paths_.program("vx-shim"), paths_.log(workload.uid()), blob, procs));
+  shim::LaunchOptions options;
+  options.program = paths_.program("vx-shim");
+  options.log = paths_.log(workload.uid());
+  shim::SetLogBounds(environment_, options);
+  VX_ASSIGN_OR_RETURN(options.cgroup_procs, shim_groups_.Make(workload.uid()));
+  VX_RETURN_IF_ERROR(machine->LaunchShim(std::move(options), blob));
   VX_FAULT_POINT("start.vm.shim");
   VX_RETURN_IF_ERROR(
       WriteFileAtomic(machine->dir() + kWorkloadFile, workload.SerializeAsString(), 0600));

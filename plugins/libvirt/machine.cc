@@ -79,14 +79,11 @@ v1::Exit NotSeen(v1::ExitReason reason, const std::string& why) {
 Machine::Machine(const MachineHost* host, std::string uid, std::string name, std::string dir)
     : host_(host), uid_(std::move(uid)), name_(std::move(name)), dir_(std::move(dir)) {}
 
-absl::Status Machine::LaunchShim(const std::string& program, const std::string& log,
-                                 const std::string& config, const std::string& cgroup_procs) {
+absl::Status Machine::LaunchShim(shim::LaunchOptions options, const std::string& config) {
   VX_RETURN_IF_ERROR(MakeDirs(dir_, 0700));
   VX_RETURN_IF_ERROR(WriteFileAtomic(absl::StrCat(dir_, "/", shim::kConfigFile), config, 0600));
-  VX_ASSIGN_OR_RETURN(auto client, shim::Client::Launch({.program = program,
-                                                         .dir = dir_,
-                                                         .log = log,
-                                                         .cgroup_procs = cgroup_procs}));
+  options.dir = dir_;
+  VX_ASSIGN_OR_RETURN(auto client, shim::Client::Launch(options));
   absl::MutexLock lock(&mutex_);
   shim_ = std::move(client);
   return absl::OkStatus();

@@ -48,10 +48,8 @@ class Machine : public std::enable_shared_from_this<Machine> {
   // `name` is the domain's. Does nothing yet.
   Machine(const MachineHost* host, std::string uid, std::string name, std::string dir);
 
-  // Makes the folder and starts the shim, which will hand `config` to the agent, in
-  // the cgroup of `cgroup_procs` (shim::LaunchOptions).
-  absl::Status LaunchShim(const std::string& program, const std::string& log,
-                          const std::string& config, const std::string& cgroup_procs = "");
+  // Makes the folder and starts the shim there, which will hand `config` to the agent.
+  absl::Status LaunchShim(shim::LaunchOptions options, const std::string& config);
 
   // Takes charge of the QEMU that libvirt has started. INTERNAL (QEMU_DIED).
   absl::Status WatchQemu();

@@ -40,6 +40,12 @@ std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec) {
   if (resources.has_disk_bytes() && resources.disk_bytes() <= 0) {
     violations.push_back({"spec.resources.disk_bytes", "a disk has at least one byte"});
   }
+  if (spec.stdin()) {
+    violations.push_back({"spec.stdin", "the command of a VM has no input yet: leave -i out"});
+  }
+  if (spec.tty()) {
+    violations.push_back({"spec.tty", "the command of a VM has no terminal yet: leave -t out"});
+  }
   return violations;
 }
 

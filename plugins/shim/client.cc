@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
@@ -87,27 +88,6 @@ absl::Status ReplyError(const std::string& dir, int error) {
   if (error == 0) return absl::OkStatus();
   return error == ESRCH ? NotRunning(dir)
                         : ErrnoError(error, absl::StrCat("ask the shim of ", dir));
-}
-
-absl::Status ExecError(const std::string& argv0, int error) {
-  if (error == ENOENT || error == ENOTDIR) {
-    return Error(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_FOUND",
-                 absl::StrCat("command \"", argv0, "\" was not found in the image"),
-                 "check its name, and PATH in the image's environment");
-  }
-  if (error == kErrnoNoUser) {
-    return Error(absl::StatusCode::kFailedPrecondition, "NO_USER",
-                 "the image has no such user or group",
-                 "use a number up to 65535, or a name of its /etc/passwd or /etc/group");
-  }
-  if (error == kErrnoWorkingDir) {
-    return Error(absl::StatusCode::kFailedPrecondition, "BAD_WORKING_DIR",
-                 "the working directory can't be made or entered",
-                 "use a folder of the image, or one that does not exist yet");
-  }
-  return Error(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_EXECUTABLE",
-               absl::StrCat("command \"", argv0, "\" can't be executed: ", strerror(error)),
-               "check its mode, its format and its interpreter");
 }
 
 // A shim that ended before it was asked may have left why the command could not be
@@ -245,6 +225,33 @@ bool Client::WaitEnd(absl::Duration timeout, Cancellation* cancellation) const {
   if (!WaitReadable(pidfd_.get(), absl::Now() + timeout, cancellation).ok()) return false;
   ReapPidfd(pidfd_.get());
   return true;
+}
+
+absl::Status ExecError(const std::string& argv0, int error) {
+  if (error == ENOENT || error == ENOTDIR) {
+    return Error(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_FOUND",
+                 absl::StrCat("command \"", argv0, "\" was not found in the image"),
+                 "check its name, and PATH in the image's environment");
+  }
+  if (error == kErrnoNoUser) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NO_USER",
+                 "the image has no such user or group",
+                 "use a number up to 65535, or a name of its /etc/passwd or /etc/group");
+  }
+  if (error == kErrnoWorkingDir) {
+    return Error(absl::StatusCode::kFailedPrecondition, "BAD_WORKING_DIR",
+                 "the working directory can't be made or entered",
+                 "use a folder of the image, or one that does not exist yet");
+  }
+  return Error(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_EXECUTABLE",
+               absl::StrCat("command \"", argv0, "\" can't be executed: ", strerror(error)),
+               "check its mode, its format and its interpreter");
+}
+
+void SetLogBounds(const driver::Environment& environment, LaunchOptions& options) {
+  int64_t size = 0, files = 0;
+  if (absl::SimpleAtoi(environment.Option("logs.max_bytes"), &size)) options.log_size = size;
+  if (absl::SimpleAtoi(environment.Option("logs.max_files"), &files)) options.log_files = files;
 }
 
 absl::Status NameCause(const absl::Status& status, const std::string& user,

@@ -98,6 +98,12 @@ class Client {
   UniqueFd pidfd_;
 };
 
+// FAILED_PRECONDITION (COMMAND_NOT_FOUND and so on) for the errno of an exec.
+absl::Status ExecError(const std::string& argv0, int error);
+
+// What the daemon's configuration says of logs.
+void SetLogBounds(const driver::Environment& environment, LaunchOptions& options);
+
 // An error of Start with the user or the working directory that it is about, which
 // the shim does not know.
 absl::Status NameCause(const absl::Status& status, const std::string& user,

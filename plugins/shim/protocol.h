@@ -111,6 +111,8 @@ struct ControlReply {
 // user or group; the working directory can't be made or entered.
 inline constexpr int kErrnoNoUser = 87;
 inline constexpr int kErrnoWorkingDir = 77;
+// EPROTO, of the runtime's exec: it could not be set up, and the text says why.
+inline constexpr int kErrnoSetUp = 71;
 
 // --- Frames on the output port, both ways: FrameHeader, then `length` bytes. ---
 

@@ -4,6 +4,7 @@
 #include "client/cli/commands/commands.h"
 #include "client/cli/errors.h"
 #include "client/cli/foreground.h"
+#include "client/cli/own_terminal.h"
 #include "client/cli/spec_flags.h"
 
 namespace vx::cli {
@@ -13,6 +14,7 @@ struct RunFlags {
   SpecFlags spec;
   bool detach = false;
   bool no_wait = false;
+  std::string detach_keys = kDetachKeys;
 };
 
 int RunDetached(Context& context, v1::Workload workload, bool no_wait) {
@@ -35,7 +37,19 @@ int Run(Context& context, const RunFlags& flags) {
   if (!workload.ok()) return Report(workload.status());
   if (flags.detach) return RunDetached(context, *std::move(workload), flags.no_wait);
   if (flags.no_wait) return Report(UsageError("--no-wait goes with -d only"));
-  return RunForeground(context, *workload);
+  Attachment attachment;
+  attachment.stdin = workload->spec().stdin();
+  attachment.tty = workload->spec().tty();
+  if (attachment.tty && attachment.stdin && !OnTerminal()) {
+    return Report(UsageError("-i -t need a terminal, and there is none",
+                             "leave -t out to pass on a pipe or a file"));
+  }
+  if (attachment.tty) {
+    absl::StatusOr<DetachKeys> keys = DetachKeys::Parse(flags.detach_keys);
+    if (!keys.ok()) return Report(keys.status());
+    attachment.keys = *keys;
+  }
+  return RunForeground(context, *workload, attachment);
 }
 
 Action Declare(Arguments& arguments, bool detach, const char* example) {
@@ -43,6 +57,8 @@ Action Declare(Arguments& arguments, bool detach, const char* example) {
   flags->detach = detach;
   DeclareSpec(arguments, &flags->spec);
   arguments.Flag("-d,--detach", &flags->detach, "Print its name once it runs");
+  arguments.Option("--detach-keys", &flags->detach_keys, "KEYS",
+                   "With -it: what leaves it running; ctrl-p,ctrl-q when left out");
   arguments.Flag("--no-wait", &flags->no_wait, "With -d: print the operation's id at once");
   arguments.Example(example);
   return [flags](Context& context) { return Run(context, *flags); };

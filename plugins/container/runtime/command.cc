@@ -25,15 +25,6 @@ namespace {
 constexpr int kNotFound = 127;
 constexpr int kNotExecutable = 126;
 
-// The command's output pipes become its own, so that it can open /dev/stdout again.
-void OwnOutput(const Identity& identity) {
-  for (int fd : {0, 1, 2}) {
-    struct stat st{};
-    if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))) continue;
-    if (fchown(fd, identity.uid, identity.gid) < 0) continue;
-  }
-}
-
 bool IsInside(absl::string_view path) { return !path.empty() && path.front() == '/'; }
 
 absl::Status BadWorkingDir(const std::string& cwd, absl::string_view why) {
@@ -90,6 +81,14 @@ int Execute(const ProcessConfig& process, const std::vector<std::string>& env) {
 
 }  // namespace
 
+void GiveStreams(uid_t uid, gid_t gid) {
+  for (int fd : {0, 1, 2}) {
+    struct stat st{};
+    const bool stream = fstat(fd, &st) == 0 && (S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode));
+    if (stream && fchown(fd, uid, gid) < 0) continue;
+  }
+}
+
 void Command::Warn(const std::string& text) const {
   const std::string line = absl::StrCat("warning: ", text, "\n");
   if (write(options_.error_fd, line.data(), line.size()) < 0) return;
@@ -119,7 +118,9 @@ absl::Status Command::Prepare(const absl::StatusOr<Identity>& identity) {
 }
 
 absl::Status Command::BecomeUser(const Identity& identity) {
-  OwnOutput(identity);
+  GiveStreams(identity.uid, identity.gid);
+  // A terminal of its own; its group is devpts's.
+  if (process_.terminal) (void)!fchown(STDIN_FILENO, identity.uid, static_cast<gid_t>(-1));
   for (const Rlimit& rlimit : process_.rlimits) ApplyRlimit(rlimit);
   VX_RETURN_IF_ERROR(EnterWorkingDir(process_.cwd));
   if (process_.no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
@@ -144,6 +145,7 @@ void Command::Run() {
   if (cause_ != 0) Fail(cause_);
   std::vector<std::string> env = process_.env;
   if (Variable(env, "HOME=").empty()) env.push_back(absl::StrCat("HOME=", home_));
+  if (process_.terminal && Variable(env, "TERM=").empty()) env.push_back("TERM=xterm");
   if (process_.no_new_privileges && !InstallSeccomp(seccomp_).ok()) Fail(EINVAL);
   Fail(Execute(process_, env));
 }

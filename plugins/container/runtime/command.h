@@ -13,6 +13,10 @@
 
 namespace vx::container {
 
+// Makes those of 0, 1 and 2 that are pipes or sockets `uid`'s and `gid`'s, so
+// that it can open /dev/stdout again.
+void GiveStreams(uid_t uid, gid_t gid);
+
 class Command {
  public:
   struct Options {

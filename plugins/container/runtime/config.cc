@@ -82,6 +82,16 @@ absl::Status CheckWhole(const Config& config) {
   return absl::OkStatus();
 }
 
+std::vector<std::string> MergeEnvironment(std::vector<std::string> env,
+                                          const std::vector<std::string>& added) {
+  for (const std::string& variable : added) {
+    const std::string name = variable.substr(0, variable.find('=')) + "=";
+    std::erase_if(env, [&](const std::string& old) { return old.starts_with(name); });
+    env.push_back(variable);
+  }
+  return env;
+}
+
 absl::StatusOr<Config> FromJson(const Json& json, const std::string& bundle) {
   Config config;
   if (!json.is_object()) return BadConfig("the file", "is not a JSON object");
@@ -109,6 +119,27 @@ absl::StatusOr<Config> ParseConfig(absl::string_view text, const std::string& bu
   const Json json = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) return BadConfig("the file", "is not JSON");
   return FromJson(json, bundle);
+}
+
+absl::Status ParseExecProcess(absl::string_view text, Config& config) {
+  const Json json = Json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
+  if (json.is_discarded()) return BadConfig("the process", "is not JSON");
+  ProcessConfig& process = config.process;
+  std::vector<std::string> env = std::move(process.env);
+  process.args.clear();
+  process.env.clear();
+  process.terminal = false;
+  // One that is said replaces the container's own as a whole.
+  if (!Member(json, "rlimits").is_null()) process.rlimits.clear();
+  if (!Member(json, "capabilities").is_null()) process.capabilities = {};
+  if (!Member(json, "user").is_null()) {
+    config.user.clear();
+    process.additional_gids.clear();
+  }
+  VX_RETURN_IF_ERROR(ParseProcess(json, process));
+  VX_RETURN_IF_ERROR(GetString(json, kUser, "process", config.user));
+  process.env = MergeEnvironment(std::move(env), process.env);
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Config> ReadConfig(const std::string& bundle) {

@@ -55,6 +55,10 @@ struct ProcessConfig {
   bool no_new_privileges = false;
   std::vector<Rlimit> rlimits;
   std::optional<int> oom_score_adj;
+  bool terminal = false;
+  // In characters; 0: not known.
+  uint16_t terminal_columns = 0;
+  uint16_t terminal_rows = 0;
 };
 
 struct MountConfig {
@@ -129,6 +133,11 @@ absl::StatusOr<Config> ParseConfig(absl::string_view json, const std::string& bu
 
 // Reads BUNDLE/config.json.
 absl::StatusOr<Config> ReadConfig(const std::string& bundle);
+
+// Lays an OCI process (as `exec` takes it) over the container's own: what it leaves out
+// stays, its environment is added. INVALID_ARGUMENT (BAD_CONFIG). "vx.user" in it is
+// the annotation's like.
+absl::Status ParseExecProcess(absl::string_view json, Config& config);
 
 // Number of a capability ("CAP_CHOWN"); -1 when there is no such.
 int CapabilityNumber(absl::string_view name);

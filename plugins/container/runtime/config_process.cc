@@ -1,6 +1,7 @@
 // "process" of config.json.
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <iterator>
 
 #include "absl/strings/str_cat.h"
@@ -129,6 +130,16 @@ absl::Status ParseUser(const Json& json, ProcessConfig& process) {
                  });
 }
 
+absl::Status ParseConsoleSize(const Json& json, ProcessConfig& process) {
+  constexpr uint32_t kMost = 65535;
+  uint32_t columns = 0, rows = 0;
+  VX_RETURN_IF_ERROR(GetId(json, "width", "process.consoleSize", columns));
+  VX_RETURN_IF_ERROR(GetId(json, "height", "process.consoleSize", rows));
+  process.terminal_columns = static_cast<uint16_t>(std::min(columns, kMost));
+  process.terminal_rows = static_cast<uint16_t>(std::min(rows, kMost));
+  return absl::OkStatus();
+}
+
 absl::Status ParseRlimits(const Json& json, std::vector<Rlimit>& rlimits) {
   return ForEach(json, "rlimits", "process", [&](const Json& element, const std::string& name) {
     Rlimit rlimit;
@@ -148,10 +159,9 @@ int CapabilityNumber(absl::string_view name) {
 }
 
 absl::Status ParseProcess(const Json& json, ProcessConfig& process) {
-  bool terminal = false;
   if (!json.is_object()) return BadConfig("process", "is missing");
-  VX_RETURN_IF_ERROR(GetBool(json, "terminal", "process", terminal));
-  if (terminal) return BadConfig("process.terminal", "is not supported yet");
+  VX_RETURN_IF_ERROR(GetBool(json, "terminal", "process", process.terminal));
+  VX_RETURN_IF_ERROR(ParseConsoleSize(Member(json, "consoleSize"), process));
   VX_RETURN_IF_ERROR(GetStrings(json, "args", "process", process.args));
   if (process.args.empty()) return BadConfig("process.args", "names no command");
   VX_RETURN_IF_ERROR(GetStrings(json, "env", "process", process.env));

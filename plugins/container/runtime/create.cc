@@ -19,12 +19,15 @@
 #include "daemon/base/pidfd.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/container/cgroup.h"
+#include "plugins/container/runtime/command.h"
 #include "plugins/container/runtime/config.h"
 #include "plugins/container/runtime/init.h"
+#include "plugins/container/runtime/json_fields.h"
 #include "plugins/container/runtime/paths.h"
 #include "plugins/container/runtime/seccomp.h"
 #include "plugins/container/runtime/stage.h"
 #include "plugins/container/runtime/state.h"
+#include "plugins/container/runtime/terminal.h"
 
 namespace vx::container {
 namespace {
@@ -64,7 +67,7 @@ class Creation {
  private:
   absl::Status MakeFolder();
   absl::Status MakeCgroup();
-  absl::Status LoadFilter();
+  absl::Status OpenConsole();
   absl::Status JoinNamespaces() const;
   absl::Status StartInit();
   void ApplyOomScore() const;
@@ -79,6 +82,8 @@ class Creation {
   std::unique_ptr<Cgroup> cgroup_;
   CgroupDoors doors_;
   UniqueFd start_;
+  UniqueFd console_;
+  int console_fd_ = -1;
   Pipe go_;
   Pipe report_;
   pid_t init_ = 0;
@@ -103,7 +108,8 @@ Creation::~Creation() {
 
 absl::Status Creation::Run() {
   VX_ASSIGN_OR_RETURN(config_, ReadConfig(options_.bundle));
-  VX_RETURN_IF_ERROR(LoadFilter());
+  VX_ASSIGN_OR_RETURN(filter_, FilterOf(config_));
+  VX_RETURN_IF_ERROR(OpenConsole());
   VX_RETURN_IF_ERROR(MakeFolder());
   VX_RETURN_IF_ERROR(MakeCgroup());
   VX_RETURN_IF_ERROR(JoinNamespaces());
@@ -119,10 +125,18 @@ absl::Status Creation::Run() {
   return absl::OkStatus();
 }
 
-absl::Status Creation::LoadFilter() {
-  VX_ASSIGN_OR_RETURN(filter_, config_.seccomp_file.empty() ? CompileSeccomp(config_.seccomp)
-                                                            : LoadSeccomp(config_.seccomp_file));
-  return absl::OkStatus();
+absl::Status Creation::OpenConsole() {
+  console_fd_ = options_.console_fd;
+  if (!config_.process.terminal) {
+    if (options_.console_socket.empty()) return absl::OkStatus();
+    return BadConfig("process.terminal", "is false, so no console socket is of use");
+  }
+  if (!options_.console_socket.empty()) {
+    VX_ASSIGN_OR_RETURN(console_, ConnectConsole(options_.console_socket));
+    console_fd_ = console_.get();
+  }
+  if (console_fd_ >= 0) return absl::OkStatus();
+  return BadConfig("process.terminal", "needs --console-socket");
 }
 
 // The folder may be there already: for a container of vx it is the shim's.
@@ -179,7 +193,7 @@ absl::Status Creation::StartInit() {
     go_.write.reset();
     report_.read.reset();
     RunInit({config_, filter_, doors_, go_.read.get(), report_.write.get(), start_.get(),
-             options_.exec_fd, options_.error_fd, options_.die_with_parent});
+             console_fd_, options_.exec_fd, options_.error_fd, options_.die_with_parent});
   }
   init_ = static_cast<pid_t>(pid);
   go_.read.reset();
@@ -206,11 +220,7 @@ absl::StatusOr<UniqueFd> Creation::MapIds() const {
   VX_RETURN_IF_ERROR(
       WriteToFile(absl::StrCat(proc, "/gid_map"), MappingText(config_.gid_mappings)));
   // Init, root in there, makes them its command's.
-  for (int fd : {0, 1, 2}) {
-    struct stat st{};
-    if (fstat(fd, &st) < 0 || !(S_ISFIFO(st.st_mode) || S_ISSOCK(st.st_mode))) continue;
-    if (fchown(fd, config_.root_uid(), config_.root_gid()) < 0) continue;
-  }
+  GiveStreams(config_.root_uid(), config_.root_gid());
   return OpenFile(absl::StrCat(proc, "/ns/user"), O_RDONLY);
 }
 

@@ -17,6 +17,10 @@ struct CreateOptions {
   // Descriptors of the caller's (plugins/shim/protocol.h); -1: none.
   int exec_fd = -1;
   int error_fd = 2;
+  // With process.terminal: where its master is sent. A connected unix socket, or the
+  // path of one that listens.
+  int console_fd = -1;
+  std::string console_socket;
   bool die_with_parent = false;
 };
 

@@ -16,6 +16,7 @@
 #include "plugins/container/runtime/command.h"
 #include "plugins/container/runtime/identity.h"
 #include "plugins/container/runtime/root.h"
+#include "plugins/container/runtime/terminal.h"
 
 namespace vx::container {
 namespace {
@@ -75,7 +76,9 @@ absl::Status SetUp(const InitTask& task) {
   VX_RETURN_IF_ERROR(SetHostname(config.hostname));
   VX_RETURN_IF_ERROR(RaiseLoopback(config));
   VX_ASSIGN_OR_RETURN(Root root, Root::Enter(config));
-  return root.Furnish();
+  VX_RETURN_IF_ERROR(root.Furnish());
+  return config.process.terminal ? TakeTerminal(task.console_fd, config.process, true)
+                                 : absl::OkStatus();
 }
 
 [[noreturn]] void Fail(const InitTask& task, const absl::Status& status) {

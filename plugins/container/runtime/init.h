@@ -19,6 +19,8 @@ struct InitTask {
   int report_fd = -1;
   // One byte: run the command.
   int start_fd = -1;
+  // Where the master of the command's terminal is sent; -1 without one.
+  int console_fd = -1;
   // errno as int32_t when the command can't be run; -1: none wants to know.
   int exec_fd = -1;
   // For warnings.

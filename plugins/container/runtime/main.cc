@@ -12,17 +12,24 @@
 #include "daemon/base/error.h"
 #include "plugins/container/runtime/commands.h"
 #include "plugins/container/runtime/create.h"
+#include "plugins/container/runtime/exec.h"
+#include "plugins/shim/protocol.h"
 
 namespace {
 
 using vx::container::CreateOptions;
+using vx::container::ExecOptions;
 
 constexpr char kUsage[] =
     "usage: vx-runtime [--root DIR] COMMAND ...\n"
     "\n"
-    "  create --bundle DIR [--pid-file FILE] ID   make a container; its init waits\n"
+    "  create --bundle DIR [--pid-file FILE] [--console-socket PATH] ID\n"
+    "                                             make a container; its init waits\n"
     "  start ID                                   run its command\n"
     "  state ID                                   print what it is, as JSON\n"
+    "  exec [--tty] [--detach] [--user U[:G]] [--cwd DIR] [--env K=V] [--process FILE]\n"
+    "       [--console-socket PATH] [--pid-file FILE] ID COMMAND ...\n"
+    "                                             run a further command in it\n"
     "  kill ID [SIGNAL]                           send a signal (default TERM)\n"
     "  delete [--force] ID                        remove it; --force ends it first\n"
     "  features                                   print what this runtime can do\n"
@@ -31,6 +38,7 @@ constexpr char kUsage[] =
 
 struct CommandLine {
   CreateOptions create;
+  ExecOptions exec;
   std::string command;
   std::vector<std::string> operands;
   bool force = false;
@@ -62,6 +70,26 @@ bool TakeFlag(CommandLine& line, const std::string& flag) {
     line.help = true;
   else if (flag == "--die-with-parent")
     line.create.die_with_parent = true;
+  else if (flag == "--tty" || flag == "-t")
+    line.exec.tty = true;
+  else if (flag == "--detach" || flag == "-d")
+    line.exec.detach = true;
+  else
+    return false;
+  return true;
+}
+
+bool TakeExecOption(ExecOptions& exec, const std::string& option, const std::string& value) {
+  if (option == "--process" || option == "-p")
+    exec.process_file = value;
+  else if (option == "--user" || option == "-u")
+    exec.user = value;
+  else if (option == "--cwd")
+    exec.cwd = value;
+  else if (option == "--env" || option == "-e")
+    exec.env.push_back(value);
+  else if (option == "--life-fd")
+    exec.life_fd = ToFd(value);
   else
     return false;
   return true;
@@ -78,9 +106,19 @@ bool TakeOption(CommandLine& line, const std::string& option, const std::string&
     line.create.exec_fd = ToFd(value);
   else if (option == "--error-fd")
     line.create.error_fd = ToFd(value);
+  else if (option == "--console-fd")
+    line.create.console_fd = ToFd(value);
+  else if (option == "--console-socket")
+    line.create.console_socket = value;
   else
-    return false;
+    return TakeExecOption(line.exec, option, value);
   return true;
+}
+
+// Behind the container's id stands exec's command, as it is.
+bool IsOperand(const CommandLine& line, const std::string& arg) {
+  const bool command = line.command == "exec" && !line.operands.empty();
+  return command || arg.size() < 2 || arg[0] != '-';
 }
 
 // Options may stand anywhere, as "--option value" or "--option=value".
@@ -89,7 +127,7 @@ CommandLine Parse(const std::vector<std::string>& args) {
   line.create.root = "/run/vx-runtime";
   for (size_t i = 0; i < args.size(); ++i) {
     const std::string& arg = args[i];
-    if (arg.size() < 2 || arg[0] != '-') {
+    if (IsOperand(line, arg)) {
       if (line.command.empty())
         line.command = arg;
       else
@@ -124,9 +162,31 @@ absl::Status RunCreate(CommandLine& line) {
   return vx::container::Create(line.create);
 }
 
+// Ends the program with the command's exit status when it ran.
+absl::Status RunExec(CommandLine& line) {
+  ExecOptions& exec = line.exec;
+  exec.root = line.create.root;
+  exec.id = Id(line);
+  exec.args.assign(line.operands.begin() + 1, line.operands.end());
+  exec.pid_file = line.create.pid_file;
+  exec.exec_fd = line.create.exec_fd;
+  exec.error_fd = line.create.error_fd;
+  exec.console_fd = line.create.console_fd;
+  exec.console_socket = line.create.console_socket;
+  if (exec.args.empty() && exec.process_file.empty()) Misuse("exec needs a command");
+  absl::StatusOr<int> code = vx::container::Exec(exec);
+  if (code.ok()) _exit(*code);
+  if (exec.exec_fd >= 0) {
+    const int32_t value = vx::shim::kErrnoSetUp;
+    Print(exec.exec_fd, {reinterpret_cast<const char*>(&value), sizeof value});
+  }
+  return code.status();
+}
+
 absl::Status Run(CommandLine& line) {
   const std::string& root = line.create.root;
   if (line.command == "create") return RunCreate(line);
+  if (line.command == "exec") return RunExec(line);
   if (line.command == "start") return vx::container::Start(root, Id(line));
   if (line.command == "delete") return vx::container::Delete(root, Id(line), line.force);
   if (line.command == "kill") {
@@ -141,10 +201,6 @@ absl::Status Run(CommandLine& line) {
   if (line.command == "features") {
     Print(1, vx::container::Features());
     return absl::OkStatus();
-  }
-  if (line.command == "exec") {
-    return vx::Error(absl::StatusCode::kUnimplemented, "NOT_IMPLEMENTED",
-                     "exec is not implemented yet");
   }
   Misuse(line.command.empty() ? "what to do?" : absl::StrCat("unknown command ", line.command));
 }

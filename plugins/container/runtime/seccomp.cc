@@ -190,6 +190,11 @@ absl::StatusOr<SeccompProgram> LoadSeccomp(const std::string& profile_path) {
   return program;
 }
 
+absl::StatusOr<SeccompProgram> FilterOf(const Config& config) {
+  return config.seccomp_file.empty() ? CompileSeccomp(config.seccomp)
+                                     : LoadSeccomp(config.seccomp_file);
+}
+
 absl::Status InstallSeccomp(const SeccompProgram& program) {
   if (program.empty()) return absl::OkStatus();
   const sock_fprog fprog{static_cast<unsigned short>(program.size()),

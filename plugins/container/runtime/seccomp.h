@@ -23,6 +23,9 @@ absl::StatusOr<SeccompProgram> CompileSeccomp(const nlohmann::json& profile);
 // there. (Compiling takes 10 ms, loading a compiled one 0.1 ms.)
 absl::StatusOr<SeccompProgram> LoadSeccomp(const std::string& profile_path);
 
+// A container's own: of its vx.seccomp, or else of its linux.seccomp.
+absl::StatusOr<SeccompProgram> FilterOf(const Config& config);
+
 // Puts this thread under the filter, for good.
 absl::Status InstallSeccomp(const SeccompProgram& program);
 

@@ -7,6 +7,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "daemon/base/unique_fd.h"
 #include "tests/unit/daemon/base/temp_dir.h"
@@ -46,10 +47,12 @@ TEST_F(WatchdogTest, PingsAgainAndAgainWhileWorkGetsThrough) {
 }
 
 TEST_F(WatchdogTest, SaysNothingForWorkThatIsStuckAndAsksForNoMore) {
+  absl::Mutex mutex;
   std::function<void()> held;
   std::atomic<int> asked = 0;
   absl::Notification first, second;
   Watchdog watchdog([&](std::function<void()> passed) {
+    absl::MutexLock lock(&mutex);
     if (++asked == 1) {
       held = std::move(passed);
       first.Notify();
@@ -60,7 +63,10 @@ TEST_F(WatchdogTest, SaysNothingForWorkThatIsStuckAndAsksForNoMore) {
   first.WaitForNotification();
   EXPECT_FALSE(second.WaitForNotificationWithTimeout(absl::Milliseconds(100)));
   EXPECT_EQ(Receive(MSG_DONTWAIT), "");
-  held();
+  absl::ReleasableMutexLock lock(&mutex);
+  const std::function<void()> tell = held;
+  lock.Release();
+  tell();
   EXPECT_EQ(Receive(), "WATCHDOG=1");
   second.WaitForNotification();
 }
