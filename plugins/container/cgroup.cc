@@ -15,8 +15,9 @@
 namespace vx::container {
 namespace {
 
-constexpr absl::string_view kControllers[] = {"memory", "cpu",     "cpuacct", "pids",
-                                              "blkio",  "freezer", "cpuset",  "devices"};
+constexpr absl::string_view kControllers[] = {"memory",  "cpu",     "cpuacct",  "pids",
+                                              "blkio",   "freezer", "cpuset",   "devices",
+                                              "hugetlb", "net_cls", "net_prio", "rdma"};
 
 // A line of mountinfo, as far as it matters.
 struct MountLine {

@@ -2,8 +2,9 @@
 //
 // A container has one group of the same path ("/vx-INSTANCE/UID") in every
 // hierarchy: v1 has one for each controller, v2 a single one. On hybrid hosts
-// (v1 controllers, v2 mounted beside them without any) the v2 group freezes and
-// kills, which v1 does badly.
+// (v1 controllers, v2 mounted beside them with what no v1 hierarchy took) the v2
+// group freezes and kills, which v1 does badly; it also tells pressure, and holds
+// device rules where v1 has no controller for them.
 //
 // Used by vx-runtime, which makes and enters groups, and by the driver. Not
 // thread-safe, but keeps no state: several objects of one group are fine.
@@ -12,7 +13,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,6 +21,9 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "daemon/base/unique_fd.h"
+#include "plugins/container/cgroup_limits.h"
+#include "plugins/container/cgroup_stats.h"
+#include "plugins/container/oom_notice.h"
 
 namespace vx::container {
 
@@ -47,23 +50,6 @@ CgroupLayout ParseCgroupMounts(absl::string_view mountinfo);
 // This process's.
 absl::StatusOr<CgroupLayout> FindCgroups();
 
-// What is left out stays as it is; -1 lifts a limit.
-struct CgroupLimits {
-  std::optional<int64_t> memory_bytes;
-  // Microseconds of processor time in each period.
-  std::optional<int64_t> cpu_quota;
-  std::optional<int64_t> cpu_period;
-  // v1's unit, 2 to 262144; 1024 is the default.
-  std::optional<int64_t> cpu_shares;
-  std::optional<int64_t> pids;
-};
-
-struct CgroupUsage {
-  absl::Duration cpu_time;
-  int64_t memory_bytes = 0;
-  int64_t pids = 0;
-};
-
 // How a process gets into a group.
 struct CgroupDoors {
   // For CLONE_INTO_CGROUP; invalid where there is no v2.
@@ -81,6 +67,10 @@ class Cgroup {
 
   // Makes the group and its parents, with limits. Fine when it is there.
   virtual absl::Status Make(const CgroupLimits& limits) = 0;
+  // Sets what is given. FAILED_PRECONDITION (CGROUP_CONTROLLERS) for a limit that the
+  // host's kernel or its mounted controllers can't keep, CGROUP_LIMIT for a value that
+  // the kernel refuses: both name the limit and the controller, and those before it
+  // (in the order of cgroup_limits.h, roughly) are set.
   virtual absl::Status Apply(const CgroupLimits& limits) = 0;
   virtual absl::StatusOr<CgroupDoors> OpenDoors() const = 0;
 
@@ -94,7 +84,13 @@ class Cgroup {
 
   // How often the out-of-memory killer struck in it; 0 when it is not there.
   virtual int64_t OomKills() const = 0;
+  // The little that is asked for often.
   virtual absl::StatusOr<CgroupUsage> Usage() const = 0;
+  // All there is to know; NOT_FOUND when the group is not there.
+  virtual absl::StatusOr<CgroupStats> Stats() const = 0;
+  // Tells of the killer's next strikes. NOT_FOUND when the group is not there,
+  // FAILED_PRECONDITION (CGROUP_CONTROLLERS) without the memory controller.
+  virtual absl::StatusOr<OomNotice> WatchOom() const = 0;
 
   virtual bool Exists() const = 0;
   // Removes the group, which must be empty, and its parent when that was the

@@ -17,7 +17,6 @@ namespace vx::container {
 namespace {
 
 constexpr absl::Duration kFreezeTimeout = absl::Seconds(10);
-constexpr int64_t kDefaultPeriod = 100000;
 
 absl::Status CopyFile(const std::string& from, const std::string& to) {
   VX_ASSIGN_OR_RETURN(std::string content, ReadFile(from));
@@ -70,41 +69,6 @@ absl::Status CgroupV1::InheritCpus(const std::string& mount) const {
     VX_RETURN_IF_ERROR(CopyFile(absl::StrCat(parent, name), absl::StrCat(group, name)));
   }
   return absl::OkStatus();
-}
-
-absl::Status CgroupV1::Set(const std::string& controller, absl::string_view name,
-                           int64_t value) const {
-  const std::string file = File(controller, name);
-  if (file.empty()) {
-    return Error(absl::StatusCode::kFailedPrecondition, "CGROUP_CONTROLLERS",
-                 absl::StrCat("the host has no cgroup controller ", controller),
-                 "mount it, or leave the limit out");
-  }
-  return WriteNumber(file, value);
-}
-
-absl::Status CgroupV1::Apply(const CgroupLimits& limits) {
-  if (limits.memory_bytes) VX_RETURN_IF_ERROR(ApplyMemory(*limits.memory_bytes));
-  if (limits.cpu_shares) VX_RETURN_IF_ERROR(Set("cpu", "cpu.shares", *limits.cpu_shares));
-  if (limits.cpu_quota) {
-    const int64_t period = limits.cpu_period.value_or(kDefaultPeriod);
-    VX_RETURN_IF_ERROR(Set("cpu", "cpu.cfs_period_us", period));
-    VX_RETURN_IF_ERROR(Set("cpu", "cpu.cfs_quota_us", *limits.cpu_quota));
-  }
-  if (!limits.pids) return absl::OkStatus();
-  if (*limits.pids >= 0) return Set("pids", "pids.max", *limits.pids);
-  return WriteToFile(File("pids", "pids.max"), "max");
-}
-
-// memsw, memory and swap together, must never be below memory: which of the two
-// is set first depends on the direction.
-absl::Status CgroupV1::ApplyMemory(int64_t bytes) const {
-  const std::string both = File("memory", "memory.memsw.limit_in_bytes");
-  const bool has_swap = !both.empty() && PathExists(both);
-  const bool shrinks = bytes >= 0 && (!has_swap || bytes <= ReadNumber(both, INT64_MAX));
-  if (has_swap && !shrinks) VX_RETURN_IF_ERROR(WriteNumber(both, bytes));
-  VX_RETURN_IF_ERROR(Set("memory", "memory.limit_in_bytes", bytes));
-  return has_swap && shrinks ? WriteNumber(both, bytes) : absl::OkStatus();
 }
 
 absl::StatusOr<CgroupDoors> CgroupV1::OpenDoors() const {
@@ -170,20 +134,6 @@ absl::Status CgroupV1::KillV1(absl::Duration timeout) const {
       return absl::DeadlineExceededError(absl::StrCat(procs, " is not empty"));
     absl::SleepFor(absl::Milliseconds(1));
   }
-}
-
-int64_t CgroupV1::OomKills() const {
-  const std::string file = File("memory", "memory.oom_control");
-  return file.empty() ? 0 : ReadKey(file, "oom_kill");
-}
-
-absl::StatusOr<CgroupUsage> CgroupV1::Usage() const {
-  if (!Exists()) return absl::NotFoundError(absl::StrCat("no cgroup ", path_));
-  CgroupUsage usage;
-  usage.cpu_time = absl::Nanoseconds(ReadNumber(File("cpuacct", "cpuacct.usage")));
-  usage.memory_bytes = ReadNumber(File("memory", "memory.usage_in_bytes"));
-  usage.pids = ReadNumber(File("pids", "pids.current"));
-  return usage;
 }
 
 bool CgroupV1::Exists() const {

@@ -3,8 +3,10 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
@@ -13,22 +15,23 @@
 namespace vx::container {
 namespace {
 
-constexpr char kEnable[] = "+memory +cpu +pids";
-constexpr int64_t kDefaultPeriod = 100000;
-
-// "max" or the number.
-std::string Limit(int64_t value) { return value < 0 ? "max" : absl::StrCat(value); }
-
-// From v1's scale (2 to 262144) to v2's (1 to 10000).
-int64_t SharesToWeight(int64_t shares) {
-  return 1 + (std::clamp<int64_t>(shares, 2, 262144) - 2) * 9999 / 262142;
+// What Stats reads.
+const std::vector<std::string>& Accounted() {
+  static const auto* all = new std::vector<std::string>{"memory", "cpu", "pids", "io"};
+  return *all;
 }
 
-bool HasControllers(const std::string& group) {
-  for (const char* file : {"/memory.max", "/cpu.max", "/pids.max"}) {
-    if (!PathExists(absl::StrCat(group, file))) return false;
+std::set<std::string> ReadNames(const std::string& path) {
+  const std::string text = ReadFile(path).value_or("");
+  return absl::StrSplit(text, absl::ByAnyChar(" \n"), absl::SkipEmpty());
+}
+
+absl::Status Add(const std::string& folder, const std::vector<std::string>& controllers) {
+  std::string text;
+  for (const std::string& name : controllers) {
+    absl::StrAppend(&text, text.empty() ? "+" : " +", name);
   }
-  return true;
+  return WriteToFile(absl::StrCat(folder, "/cgroup.subtree_control"), text);
 }
 
 }  // namespace
@@ -42,46 +45,47 @@ std::string CgroupV2::File(absl::string_view name) const { return absl::StrCat(g
 
 absl::Status CgroupV2::Make(const CgroupLimits& limits) {
   VX_RETURN_IF_ERROR(MakeGroup(parent_, group_));
-  VX_RETURN_IF_ERROR(Enable());
+  VX_RETURN_IF_ERROR(Enable({}, Accounted()));
   return Apply(limits);
 }
 
-absl::Status CgroupV2::Enable() const {
+absl::Status CgroupV2::Enable(const Needs& needs, const std::vector<std::string>& extra) const {
+  if (needs.empty() && extra.empty()) return absl::OkStatus();
   for (size_t end = root_.size(); end < group_.size();) {
-    const std::string folder = group_.substr(0, end);
+    VX_RETURN_IF_ERROR(EnableIn(group_.substr(0, end), needs, extra));
     end = std::min(group_.find('/', end + 1), group_.size());
-    if (HasControllers(group_.substr(0, end))) continue;
-    absl::Status status = WriteToFile(absl::StrCat(folder, "/cgroup.subtree_control"), kEnable);
-    if (!status.ok()) {
-      return Error(absl::StatusCode::kFailedPrecondition, "CGROUP_CONTROLLERS",
-                   absl::StrCat("controllers memory, cpu and pids can't be enabled in ", folder,
-                                ": ", status.message()),
-                   "move processes out of that cgroup, or delegate the controllers to it");
-    }
   }
   return absl::OkStatus();
 }
 
-absl::Status CgroupV2::Apply(const CgroupLimits& limits) {
-  if (limits.memory_bytes) VX_RETURN_IF_ERROR(ApplyMemory(*limits.memory_bytes));
-  if (limits.pids) VX_RETURN_IF_ERROR(WriteToFile(File("pids.max"), Limit(*limits.pids)));
-  return ApplyCpu(limits);
-}
-
-absl::Status CgroupV2::ApplyMemory(int64_t bytes) const {
-  VX_RETURN_IF_ERROR(WriteToFile(File("memory.max"), Limit(bytes)));
-  // A limit on memory is one: no way out through swap.
-  if (!PathExists(File("memory.swap.max"))) return absl::OkStatus();
-  return WriteToFile(File("memory.swap.max"), bytes < 0 ? "max" : "0");
-}
-
-absl::Status CgroupV2::ApplyCpu(const CgroupLimits& limits) const {
-  if (limits.cpu_shares) {
-    VX_RETURN_IF_ERROR(WriteNumber(File("cpu.weight"), SharesToWeight(*limits.cpu_shares)));
+absl::Status CgroupV2::EnableIn(const std::string& folder, const Needs& needs,
+                                const std::vector<std::string>& extra) const {
+  const std::set<std::string> there = ReadNames(folder + "/cgroup.controllers");
+  const std::set<std::string> enabled = ReadNames(folder + "/cgroup.subtree_control");
+  std::vector<std::string> needed, wanted;
+  for (const auto& [name, limit] : needs) {
+    if (enabled.contains(name)) continue;
+    if (!there.contains(name)) {
+      return LimitRefused({limit, name, ""}, absl::StrCat("the controller is not in ", folder),
+                          "use a kernel that has it, or delegate it to that cgroup, or leave the "
+                          "limit out");
+    }
+    needed.push_back(name);
   }
-  if (!limits.cpu_quota) return absl::OkStatus();
-  return WriteToFile(File("cpu.max"), absl::StrCat(Limit(*limits.cpu_quota), " ",
-                                                   limits.cpu_period.value_or(kDefaultPeriod)));
+  for (const std::string& name : extra) {
+    if (there.contains(name) && !enabled.contains(name) && !needs.contains(name)) {
+      wanted.push_back(name);
+    }
+  }
+  // Without what is only wanted there is less to see; that is all.
+  if (!wanted.empty()) Add(folder, wanted).IgnoreError();
+  if (needed.empty()) return absl::OkStatus();
+  const absl::Status status = Add(folder, needed);
+  if (status.ok()) return status;
+  return LimitRefused(
+      {needs.at(needed.front()), needed.front(), ""},
+      absl::StrCat("the controller can't be enabled in ", folder, ": ", status.message()),
+      "move processes out of that cgroup, or delegate the controllers to it");
 }
 
 absl::StatusOr<CgroupDoors> CgroupV2::OpenDoors() const {
@@ -95,17 +99,6 @@ absl::Status CgroupV2::Freeze(bool frozen) { return FreezeUnified(group_, frozen
 bool CgroupV2::IsFrozen() const { return ReadNumber(File("cgroup.freeze")) == 1; }
 
 absl::Status CgroupV2::Kill(absl::Duration timeout) { return KillUnified(group_, timeout); }
-
-int64_t CgroupV2::OomKills() const { return ReadKey(File("memory.events"), "oom_kill"); }
-
-absl::StatusOr<CgroupUsage> CgroupV2::Usage() const {
-  if (!Exists()) return absl::NotFoundError(absl::StrCat("no cgroup ", group_));
-  CgroupUsage usage;
-  usage.cpu_time = absl::Microseconds(ReadKey(File("cpu.stat"), "usage_usec"));
-  usage.memory_bytes = ReadNumber(File("memory.current"));
-  usage.pids = ReadNumber(File("pids.current"));
-  return usage;
-}
 
 bool CgroupV2::Exists() const { return PathExists(group_); }
 

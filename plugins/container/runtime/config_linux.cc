@@ -52,28 +52,6 @@ absl::Status ParseMappings(const Json& json, const char* key, std::vector<IdMapp
   });
 }
 
-absl::Status GetLimit(const Json& json, const char* key, absl::string_view where,
-                      std::optional<int64_t>& limit) {
-  if (Member(json, key).is_null()) return absl::OkStatus();
-  int64_t value = 0;
-  VX_RETURN_IF_ERROR(GetInt(json, key, where, value));
-  limit = value;
-  return absl::OkStatus();
-}
-
-absl::Status ParseResources(const Json& json, CgroupLimits& limits) {
-  const Json& cpu = Member(json, "cpu");
-  VX_RETURN_IF_ERROR(
-      GetLimit(Member(json, "memory"), "limit", "linux.resources.memory", limits.memory_bytes));
-  VX_RETURN_IF_ERROR(GetLimit(cpu, "quota", "linux.resources.cpu", limits.cpu_quota));
-  VX_RETURN_IF_ERROR(GetLimit(cpu, "period", "linux.resources.cpu", limits.cpu_period));
-  VX_RETURN_IF_ERROR(GetLimit(cpu, "shares", "linux.resources.cpu", limits.cpu_shares));
-  VX_RETURN_IF_ERROR(GetLimit(Member(json, "pids"), "limit", "linux.resources.pids", limits.pids));
-  // 0 and less mean "none" in OCI.
-  if (limits.pids && *limits.pids <= 0) limits.pids = -1;
-  return absl::OkStatus();
-}
-
 absl::Status DeviceType(const std::string& type, const std::string& where, mode_t& mode) {
   if (type == "c" || type == "u")
     mode = S_IFCHR;

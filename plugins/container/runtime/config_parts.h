@@ -12,5 +12,7 @@ namespace vx::container {
 absl::Status ParseProcess(const Json& json, ProcessConfig& process);
 absl::Status ParseMounts(const Json& root, std::vector<MountConfig>& mounts);
 absl::Status ParseLinux(const Json& json, Config& config);
+// "linux.resources".
+absl::Status ParseResources(const Json& json, CgroupLimits& limits);
 
 }  // namespace vx::container

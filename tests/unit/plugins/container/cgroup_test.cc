@@ -4,12 +4,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <sys/stat.h>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/file.h"
 #include "plugins/container/cgroup_files.h"
-#include "tests/unit/daemon/base/temp_dir.h"
+#include "tests/unit/plugins/container/cgroup_trees.h"
 
 namespace vx::container {
 namespace {
@@ -48,53 +47,13 @@ TEST(ParseCgroupMounts, NamedHierarchiesAloneDontMakeV1) {
   EXPECT_EQ(ParseCgroupMounts("1 2 0:1 / /m rw - cgroup cgroup rw,memory\n").mode, CgroupMode::kV1);
 }
 
-// A tree of folders; files of a group are put there before it is "made", as the
-// kernel would.
-class CgroupTest : public testing::Test {
- protected:
-  static constexpr char kPath[] = "/vx-test/uid";
-
-  void Put(const std::string& file, const std::string& content = "") {
-    const std::string path = absl::StrCat(dir_.path(), "/", file);
-    ASSERT_TRUE(MakeDirs(path.substr(0, path.rfind('/')), 0755).ok());
-    ASSERT_TRUE(WriteFileAtomic(path, content, 0644).ok());
-  }
-  std::string Get(const std::string& file) {
-    return ReadFile(absl::StrCat(dir_.path(), "/", file)).value_or("<none>");
-  }
-
-  TempDir dir_;
-};
-
-class V1Test : public CgroupTest {
- protected:
-  void SetUp() override {
-    layout_.mode = CgroupMode::kV1;
-    for (const char* name : {"memory", "cpu", "cpuacct", "pids"}) {
-      layout_.controllers[name] = absl::StrCat(dir_.path(), "/", name);
-      ASSERT_TRUE(MakeDirs(layout_.controllers[name], 0755).ok());
-    }
-    for (const char* file : {"memory/memory.limit_in_bytes", "cpu/cpu.shares",
-                             "cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us", "pids/pids.max"}) {
-      PutInGroup(file);
-    }
-  }
-
-  // "memory/NAME" in the group of that hierarchy.
-  static std::string InGroup(const std::string& file) {
-    const size_t slash = file.find('/');
-    return absl::StrCat(file.substr(0, slash), kPath, file.substr(slash));
-  }
-  void PutInGroup(const std::string& file, const std::string& content = "") {
-    Put(InGroup(file), content);
-  }
-
-  CgroupLayout layout_;
-};
-
 TEST_F(V1Test, EachLimitGoesToItsController) {
   auto cgroup = Cgroup::Open(layout_, kPath);
-  const CgroupLimits limits{64 << 20, 50000, 100000, 512, 33};
+  const CgroupLimits limits{.memory_bytes = 64 << 20,
+                            .cpu_quota = 50000,
+                            .cpu_period = 100000,
+                            .cpu_shares = 512,
+                            .pids = 33};
   ASSERT_TRUE(cgroup->Make(limits).ok());
   EXPECT_EQ(Get(InGroup("memory/memory.limit_in_bytes")), "67108864");
   EXPECT_EQ(Get(InGroup("cpu/cpu.cfs_quota_us")), "50000");
@@ -113,10 +72,7 @@ TEST_F(V1Test, SwapIsNoWayAroundTheLimit) {
 
 TEST_F(V1Test, ALimitWithoutItsControllerIsAnErrorThatNamesIt) {
   layout_.controllers.erase("pids");
-  auto cgroup = Cgroup::Open(layout_, kPath);
-  const absl::Status status = cgroup->Make({.pids = 1});
-  EXPECT_TRUE(absl::IsFailedPrecondition(status));
-  EXPECT_NE(status.message().find("pids"), std::string::npos);
+  ExpectRefused(Open()->Make({.pids = 1}), "pids.limit", "pids");
 }
 
 TEST_F(V1Test, AParentThatSomeoneMadeAndGaveNoCpusGetsThem) {
@@ -156,27 +112,15 @@ TEST_F(V1Test, DoorsAreTheTasksOfEveryHierarchyOnce) {
   EXPECT_FALSE(doors->into.valid());
 }
 
-class V2Test : public CgroupTest {
- protected:
-  void SetUp() override {
-    layout_.mode = CgroupMode::kV2;
-    layout_.unified = dir_.path();
-    Put("cgroup.subtree_control");
-    Put("vx-test/cgroup.subtree_control");
-    for (const char* file :
-         {"memory.max", "memory.swap.max", "cpu.max", "cpu.weight", "pids.max"}) {
-      Put(absl::StrCat("vx-test/uid/", file));
-    }
-  }
-
-  std::string Of(const std::string& file) { return Get(absl::StrCat("vx-test/uid/", file)); }
-
-  CgroupLayout layout_;
-};
-
 TEST_F(V2Test, LimitsAreWrittenInV2sWords) {
   auto cgroup = Cgroup::Open(layout_, kPath);
-  ASSERT_TRUE(cgroup->Make({64 << 20, 50000, 100000, 262144, 33}).ok());
+  ASSERT_TRUE(cgroup
+                  ->Make({.memory_bytes = 64 << 20,
+                          .cpu_quota = 50000,
+                          .cpu_period = 100000,
+                          .cpu_shares = 262144,
+                          .pids = 33})
+                  .ok());
   EXPECT_EQ(Of("memory.max"), "67108864");
   EXPECT_EQ(Of("memory.swap.max"), "0");
   EXPECT_EQ(Of("cpu.max"), "50000 100000");
@@ -194,10 +138,23 @@ TEST_F(V2Test, MinusOneLiftsALimit) {
 }
 
 TEST_F(V2Test, ControllersAreHandedDownWhereTheyAreMissing) {
-  ASSERT_EQ(remove((dir_.path() + "/vx-test/uid/pids.max").c_str()), 0);
-  ASSERT_TRUE(Cgroup::Open(layout_, kPath)->Make({}).ok());
-  EXPECT_EQ(Get("cgroup.subtree_control"), "+memory +cpu +pids");
-  EXPECT_EQ(Get("vx-test/cgroup.subtree_control"), "+memory +cpu +pids");
+  Put("cgroup.subtree_control", "cpu memory\n");
+  ASSERT_TRUE(Open()->Make({}).ok());
+  EXPECT_EQ(Get("cgroup.subtree_control").substr(0, 9), "+pids +io");
+  EXPECT_EQ(Get("vx-test/cgroup.subtree_control"), "+memory +cpu +pids +io");
+}
+
+TEST_F(V2Test, WhatNoLimitNeedsIsNotAskedFor) {
+  Put("cgroup.controllers", "memory\n");
+  Put("vx-test/cgroup.controllers", "memory\n");
+  ASSERT_TRUE(Open()->Make({}).ok());
+  EXPECT_EQ(Get("cgroup.subtree_control"), "+memory");
+}
+
+TEST_F(V2Test, ALimitWithoutItsControllerIsAnErrorThatNamesIt) {
+  Put("cgroup.controllers", "memory cpu\n");
+  ExpectRefused(Open()->Make({.pids = 1}), "pids.limit", "pids");
+  ExpectRefused(Open()->Make({.cpus = "0"}), "cpu.cpus", "cpuset");
 }
 
 TEST_F(V2Test, UsageAndOomKillsAreRead) {
