@@ -73,7 +73,10 @@ MemoryStats CgroupV1::ReadMemory() const {
   memory.anon = stat.Find("total_rss");
   memory.file = stat.Find("total_cache");
   memory.major_faults = stat.Find("total_pgmajfault");
-  memory.max_events = ReadFigure(File("memory", "memory.failcnt"));
+  // Of memory alone, and of memory and swap, which is first where the two are the same.
+  const auto alone = ReadFigure(File("memory", "memory.failcnt"));
+  const auto together = ReadFigure(File("memory", "memory.memsw.failcnt"));
+  if (alone) memory.max_events = *alone + together.value_or(0);
   memory.oom_kills = KeyedFile(File("memory", "memory.oom_control")).Find("oom_kill");
   return memory;
 }

@@ -33,7 +33,8 @@ TEST_F(V1Test, StatsAreReadFromAllControllers) {
   PutInGroup("memory/memory.max_usage_in_bytes", "8192\n");
   PutInGroup("memory/memory.limit_in_bytes", "16384\n");
   PutInGroup("memory/memory.memsw.limit_in_bytes", "20480\n");
-  PutInGroup("memory/memory.failcnt", "6\n");
+  PutInGroup("memory/memory.failcnt", "4\n");
+  PutInGroup("memory/memory.memsw.failcnt", "2\n");
   PutInGroup("memory/memory.stat",
              "rss 1\ntotal_rss 100\ntotal_cache 200\ntotal_swap 300\n"
              "total_pgmajfault 4\n");

@@ -1,5 +1,5 @@
 // Both backends, over folders that stand in for the hierarchies. The real kernel
-// is the contract suite's.
+// is cgroup_kernel_test's and the contract suite's.
 #include "plugins/container/cgroup.h"
 
 #include <gmock/gmock.h>
