@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
 
+#include <cstring>
 #include <map>
 
 #include "daemon/base/error.h"
@@ -37,9 +38,12 @@ class Machine {
     const auto value = static_cast<uint32_t>(insn.imm);
     switch (insn.code) {
       case BPF_LDX | BPF_MEM | BPF_W:
-        to =
-            *reinterpret_cast<const uint32_t*>(reinterpret_cast<const char*>(&context_) + insn.off);
-        return insn.src_reg == BPF_REG_1 && insn.off + sizeof(uint32_t) <= sizeof context_;
+        if (insn.src_reg != BPF_REG_1 || insn.off < 0 ||
+            insn.off + sizeof(uint32_t) > sizeof context_) {
+          return false;
+        }
+        memcpy(&to, reinterpret_cast<const char*>(&context_) + insn.off, sizeof to);
+        return true;
       case BPF_ALU | BPF_MOV | BPF_K:
         to = value;
         return true;
