@@ -11,7 +11,6 @@
 #include "absl/synchronization/mutex.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
-#include "daemon/driver/sessions.h"
 #include "daemon/service/pumped_stream.h"
 #include "daemon/service/unary.h"
 #include "vx/v1/workload_service.pb.h"

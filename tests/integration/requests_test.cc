@@ -134,21 +134,6 @@ TEST_F(RequestsTest, ABadPageTokenIsRefused) {
             grpc::StatusCode::INVALID_ARGUMENT);
 }
 
-TEST_F(RequestsTest, ExecAndAttachSayThatTheyAreNotThereYet) {
-  grpc::ClientContext exec_context;
-  auto exec = workloads().Exec(&exec_context);
-  v1::ExecResponse exec_response;
-  EXPECT_FALSE(exec->Read(&exec_response));
-  grpc::Status status = exec->Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::UNIMPLEMENTED);
-  EXPECT_EQ(Reason(status), "NOT_YET");
-  grpc::ClientContext attach_context;
-  auto attach = workloads().Attach(&attach_context);
-  v1::AttachResponse attach_response;
-  EXPECT_FALSE(attach->Read(&attach_response));
-  EXPECT_EQ(attach->Finish().error_code(), grpc::StatusCode::UNIMPLEMENTED);
-}
-
 TEST_F(RequestsTest, AWaitThatRunsOutOfTimeSaysTheState) {
   Made("web", {"sleep", "infinity"}, /*start=*/true);
   grpc::ClientContext context;

@@ -109,13 +109,29 @@ TEST_F(BadWordsTest, VerbsThatNeedARunSayThatNothingRuns) {
   }
 }
 
-TEST_F(BadWordsTest, ExecSaysThatItIsNotThereYet) {
+TEST_F(BadWordsTest, CommandsInsideSayWhatIsWrong) {
   ASSERT_THAT(
       Vxctl({"run", "-d", "--kind=container", "--name", "w", "busybox", "--", "sleep", "600"}),
       Succeeds());
-  Result result = Vxctl({"exec", "w", "--", "true"});
-  EXPECT_NE(result.code, 0);
-  EXPECT_THAT(result.err, HasSubstr("NOT_YET")) << result;
+  EXPECT_THAT(Vxctl({"exec", "w"}), FailsSaying(2, {"what is to be run"}));
+  EXPECT_THAT(Vxctl({"exec", "nobody", "--", "true"}),
+              FailsSaying(1, {"nobody", "WORKLOAD_NOT_FOUND"}));
+  EXPECT_THAT(Vxctl({"exec", "w", "--", "nosuch"}),
+              FailsSaying(127, {"nosuch", "COMMAND_NOT_FOUND"}));
+  EXPECT_THAT(Vxctl({"exec", "w", "--", "/etc"}),
+              FailsSaying(126, {"/etc", "COMMAND_NOT_EXECUTABLE"}));
+  EXPECT_THAT(Vxctl({"exec", "-u", "x", "w", "--", "id"}), FailsSaying(126, {"\"x\"", "NO_USER"}));
+  EXPECT_THAT(Vxctl({"exec", "-w", "etc", "w", "--", "id"}),
+              FailsSaying(1, {"\"etc\"", "absolute"}));
+  EXPECT_THAT(Vxctl({"exec", "-it", "w", "--", "sh"}),
+              FailsSaying(2, {"terminal", "leave -t out"}));
+  EXPECT_THAT(Vxctl({"exec", "-d", "-i", "w", "--", "sh"}), FailsSaying(1, {"detach"}));
+  EXPECT_THAT(Vxctl({"exec", "-e", "=x", "w", "--", "sh"}), FailsSaying(2, {"=x"}));
+  ASSERT_THAT(Vxctl({"pause", "w"}), Succeeds());
+  EXPECT_THAT(Vxctl({"exec", "w", "--", "id"}), FailsSaying(1, {"PAUSED", "vxctl resume w"}));
+  ASSERT_THAT(Vxctl({"kill", "w"}), Succeeds());
+  EXPECT_THAT(Vxctl({"exec", "w", "--", "id"}), FailsSaying(1, {"NOT_RUNNING", "vxctl start w"}));
+  EXPECT_THAT(Vxctl({"attach", "w"}), FailsSaying(1, {"NOT_RUNNING", "vxctl logs w"}));
 }
 
 class NoDaemonTest : public OwnDaemonTest {};

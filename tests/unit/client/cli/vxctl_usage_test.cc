@@ -40,7 +40,7 @@ INSTANTIATE_TEST_SUITE_P(
                     "create --kind=vm --tmpfs /x busybox",
                     "create --kind=vm --name x --image busybox y", "run --kind=vm -it busybox",
                     "run --kind=vm --no-wait busybox", "run --kind=vm busybox echo hi",
-                    "exec a -- ls", "kill -s FROB a", "stop -t soon a", "wait a --timeout soon",
+                    "exec a", "attach", "attach a --detach-keys nokey", "kill -s FROB a", "stop -t soon a", "wait a --timeout soon",
                     "wait a --for=dancing", "logs a --tail few", "logs a --since yesterday", "logs",
                     "events --since yesterday", "--progress=loud ls", "--host"));
 

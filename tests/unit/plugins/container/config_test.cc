@@ -132,7 +132,7 @@ TEST(Config, ARefusalNamesTheField) {
       {"/process/args/0", 7, "process.args[0]"},
       {"/process/args/0", std::string("a\0b", 3), "zero byte"},
       {"/process/cwd", "relative", "process.cwd"},
-      {"/process/terminal", true, "process.terminal"},
+      {"/process/terminal", "yes", "process.terminal"},
       {"/process/user/uid", -1, "process.user.uid"},
       {"/process/user/uid", 4294967296, "process.user.uid"},
       {"/process/noNewPrivileges", "yes", "process.noNewPrivileges"},

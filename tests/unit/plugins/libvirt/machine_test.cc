@@ -37,7 +37,8 @@ class MachineTest : public testing::Test {
              .ended = [](const std::string&) {}};
     ASSERT_TRUE(MakeDirs(host_.pid_dir, 0700).ok());
     machine_ = NewMachine();
-    const absl::Status launched = machine_->LaunchShim(VX_SHIM, dir_.path("log"), "config");
+    const absl::Status launched =
+        machine_->LaunchShim({.program = VX_SHIM, .log = dir_.path("log")}, "config");
     ASSERT_TRUE(launched.ok()) << launched;
     auto shim = OpenPidfd(machine_->shim_pid());
     ASSERT_TRUE(shim.ok()) << shim.status();
