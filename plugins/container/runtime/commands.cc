@@ -13,7 +13,9 @@
 #include "daemon/base/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "plugins/container/cgroup.h"
+#include "plugins/container/runtime/config.h"
 #include "plugins/container/runtime/paths.h"
+#include "plugins/container/runtime/seccomp.h"
 #include "plugins/container/runtime/state.h"
 
 namespace vx::container {
@@ -80,14 +82,20 @@ std::string Features() {
   const nlohmann::json features = {
       {"ociVersionMin", "1.0.0"},
       {"ociVersionMax", "1.1.0"},
-      {"mountOptions",
-       {"ro", "rw", "nosuid", "nodev", "noexec", "bind", "rbind", "private", "rprivate"}},
+      // Nothing of a bundle is run but in the container.
+      {"hooks", nlohmann::json::array()},
+      {"mountOptions", MountOptionNames()},
       {"linux",
-       {{"namespaces", {"cgroup", "ipc", "mount", "network", "pid", "user", "uts"}},
-        {"cgroup", {{"v1", true}, {"v2", true}, {"systemd", false}}},
-        {"seccomp", {{"enabled", true}}},
-        {"apparmor", {{"enabled", false}}},
-        {"selinux", {{"enabled", false}}}}}};
+       {{"namespaces", {"cgroup", "ipc", "mount", "network", "pid", "time", "user", "uts"}},
+        {"capabilities", CapabilityNames()},
+        {"cgroup",
+         {{"v1", true}, {"v2", true}, {"systemd", false}, {"systemdUser", false}, {"rdma", false}}},
+        {"seccomp", SeccompFeatures()},
+        {"apparmor", {{"enabled", true}}},
+        {"selinux", {{"enabled", false}}},
+        {"intelRdt", {{"enabled", false}}},
+        {"mountExtensions", {{"idmap", {{"enabled", true}}}}}}},
+      {"annotations", {{"vx.features.join-user-namespace", "false"}}}};
   return features.dump(2) + "\n";
 }
 

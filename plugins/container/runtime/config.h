@@ -1,6 +1,11 @@
 // A container's configuration: what we read of an OCI bundle's config.json
 // (runtime-spec 1.1).
 //
+// Not supported, and refused where it is asked for: hooks (nothing of a bundle is run
+// but in the container), joining a user or mount namespace, clock offsets, shared
+// propagation (what is mounted inside can't be shown to the host), SELinux labels, I/O
+// priorities and schedulers, Intel RDT, filters with a listener.
+//
 // Bundles of vx carry these annotations on top, all optional:
 //   vx.overlay.lower     layer folders, bottom first, one a line; root.path is
 //                        then not used
@@ -8,8 +13,8 @@
 //   vx.overlay.volatile  "true": the kernel need not keep the upper consistent
 //   vx.user              "user[:group]", looked up in the container; wins over
 //                        process.user
-//   vx.seccomp           path of a profile (linux.seccomp's format); the compiled
-//                        program is kept beside it, as PATH.bpf
+//   vx.seccomp           path of a profile (linux.seccomp's format, or Docker's);
+//                        compiled programs are kept beside it
 #pragma once
 
 #include <sys/types.h>
@@ -59,22 +64,36 @@ struct ProcessConfig {
   // In characters; 0: not known.
   uint16_t terminal_columns = 0;
   uint16_t terminal_rows = 0;
-};
-
-struct MountConfig {
-  std::string destination;
-  std::string type;
-  std::string source;
-  unsigned long flags = 0;
-  unsigned long propagation = 0;
-  // What is no flag, for the filesystem itself.
-  std::string data;
+  // Empty: none asked for.
+  std::string apparmor;
 };
 
 struct IdMapping {
   uint32_t container = 0;
   uint32_t host = 0;
   uint32_t size = 0;
+};
+
+struct MountConfig {
+  std::string destination;
+  std::string type;
+  std::string source;
+  // MS_*; `cleared` are those that an option names as off ("exec", "rw").
+  unsigned long flags = 0;
+  unsigned long cleared = 0;
+  // The same of the mounts below as well ("rro", "rexec").
+  unsigned long recursive_flags = 0;
+  unsigned long recursive_cleared = 0;
+  // 0: private.
+  unsigned long propagation = 0;
+  // What is no flag, for the filesystem itself.
+  std::string data;
+  // Ids are mapped by the mount's own mappings or, where it has none, as the
+  // container's user namespace does.
+  bool maps_ids = false;
+  bool maps_ids_below = false;
+  std::vector<IdMapping> uid_mappings;
+  std::vector<IdMapping> gid_mappings;
 };
 
 struct DeviceConfig {
@@ -104,9 +123,14 @@ struct Config {
   ProcessConfig process;
   std::string rootfs;  // absolute
   bool readonly_root = false;
+  // MS_*; 0: private.
+  unsigned long root_propagation = 0;
   std::optional<OverlayConfig> overlay;
   std::string user;
   std::string hostname;
+  std::string domainname;
+  // As personality(2) takes it.
+  std::optional<unsigned long> personality;
   std::vector<MountConfig> mounts;
   int new_namespaces = 0;  // CLONE_NEW*
   std::vector<JoinedNamespace> joined_namespaces;
@@ -122,12 +146,18 @@ struct Config {
   std::string seccomp_file;
   std::map<std::string, std::string> annotations;
 
-  // The host's id of the container's root; 0 without a user namespace.
-  uint32_t root_uid() const;
-  uint32_t root_gid() const;
+  // The host's id of one of the container's; the same without a user namespace, and
+  // its root's where it has no such id.
+  uint32_t HostUid(uint32_t id) const;
+  uint32_t HostGid(uint32_t id) const;
+  uint32_t root_uid() const { return HostUid(0); }
+  uint32_t root_gid() const { return HostGid(0); }
 };
 
-// INVALID_ARGUMENT (BAD_CONFIG) names the field. `bundle` is what a relative
+inline constexpr size_t kMaxConfigBytes = size_t{4} << 20;
+
+// INVALID_ARGUMENT (BAD_CONFIG) names the field: one of a wrong type, or one that can't be
+// honoured. What the specification does not know is ignored. `bundle` is what a relative
 // root.path is relative to.
 absl::StatusOr<Config> ParseConfig(absl::string_view json, const std::string& bundle);
 
@@ -138,6 +168,10 @@ absl::StatusOr<Config> ReadConfig(const std::string& bundle);
 // stays, its environment is added. INVALID_ARGUMENT (BAD_CONFIG). "vx.user" in it is
 // the annotation's like.
 absl::Status ParseExecProcess(absl::string_view json, Config& config);
+
+// What `features` says of what the parser takes.
+std::vector<std::string> MountOptionNames();
+std::vector<std::string> CapabilityNames();
 
 // Number of a capability ("CAP_CHOWN"); -1 when there is no such.
 int CapabilityNumber(absl::string_view name);

@@ -53,6 +53,8 @@ constexpr absl::string_view kCapabilityNames[] = {"CAP_CHOWN",
                                                   "CAP_BPF",
                                                   "CAP_CHECKPOINT_RESTORE"};
 
+constexpr int64_t kMaxOomScore = 1000;
+
 struct RlimitName {
   absl::string_view name;
   int resource;
@@ -117,14 +119,16 @@ absl::Status ParseRlimit(const Json& json, const std::string& where, Rlimit& rli
 absl::Status ParseUser(const Json& json, ProcessConfig& process) {
   VX_RETURN_IF_ERROR(GetId(json, "uid", "process.user", process.uid));
   VX_RETURN_IF_ERROR(GetId(json, "gid", "process.user", process.gid));
-  if (Member(json, "umask").is_number()) {
+  if (!Member(json, "umask").is_null()) {
     uint32_t mask = 0;
     VX_RETURN_IF_ERROR(GetId(json, "umask", "process.user", mask));
     process.umask = mask & 0777;
   }
   return ForEach(json, "additionalGids", "process.user",
                  [&](const Json& element, const std::string& name) {
-                   if (!element.is_number_unsigned()) return BadConfig(name, "is not a group id");
+                   if (!element.is_number_unsigned() || element.get<uint64_t>() >= UINT32_MAX) {
+                     return BadConfig(name, "is not a group id");
+                   }
                    process.additional_gids.push_back(element.get<gid_t>());
                    return absl::OkStatus();
                  });
@@ -144,12 +148,43 @@ absl::Status ParseRlimits(const Json& json, std::vector<Rlimit>& rlimits) {
   return ForEach(json, "rlimits", "process", [&](const Json& element, const std::string& name) {
     Rlimit rlimit;
     VX_RETURN_IF_ERROR(ParseRlimit(element, name, rlimit));
+    for (const Rlimit& other : rlimits) {
+      if (other.resource != rlimit.resource) continue;
+      return BadConfig(absl::StrCat(name, ".type"), absl::StrCat("repeats ", rlimit.name));
+    }
     rlimits.push_back(std::move(rlimit));
     return absl::OkStatus();
   });
 }
 
+absl::Status ParseOomScore(const Json& json, ProcessConfig& process) {
+  int64_t score = 0;
+  if (Member(json, "oomScoreAdj").is_null()) return absl::OkStatus();
+  VX_RETURN_IF_ERROR(GetInt(json, "oomScoreAdj", "process", score));
+  if (score < -kMaxOomScore || score > kMaxOomScore) {
+    return BadConfig("process.oomScoreAdj", "is not between -1000 and 1000");
+  }
+  process.oom_score_adj = static_cast<int>(score);
+  return absl::OkStatus();
+}
+
+// What would have to be honoured and can't be.
+absl::Status RefuseRest(const Json& json) {
+  std::string label;
+  VX_RETURN_IF_ERROR(GetString(json, "selinuxLabel", "process", label));
+  if (!label.empty()) return BadConfig("process.selinuxLabel", "is not supported");
+  for (const char* key : {"ioPriority", "scheduler"}) {
+    if (Member(json, key).is_null()) continue;
+    return BadConfig(absl::StrCat("process.", key), "is not supported");
+  }
+  return absl::OkStatus();
+}
+
 }  // namespace
+
+std::vector<std::string> CapabilityNames() {
+  return {std::begin(kCapabilityNames), std::end(kCapabilityNames)};
+}
 
 int CapabilityNumber(absl::string_view name) {
   for (size_t i = 0; i < std::size(kCapabilityNames); ++i) {
@@ -159,7 +194,7 @@ int CapabilityNumber(absl::string_view name) {
 }
 
 absl::Status ParseProcess(const Json& json, ProcessConfig& process) {
-  if (!json.is_object()) return BadConfig("process", "is missing");
+  if (!json.is_object()) return BadConfig("process", "is missing or not an object");
   VX_RETURN_IF_ERROR(GetBool(json, "terminal", "process", process.terminal));
   VX_RETURN_IF_ERROR(ParseConsoleSize(Member(json, "consoleSize"), process));
   VX_RETURN_IF_ERROR(GetStrings(json, "args", "process", process.args));
@@ -167,14 +202,14 @@ absl::Status ParseProcess(const Json& json, ProcessConfig& process) {
   VX_RETURN_IF_ERROR(GetStrings(json, "env", "process", process.env));
   VX_RETURN_IF_ERROR(GetString(json, "cwd", "process", process.cwd));
   if (!process.cwd.starts_with("/")) return BadConfig("process.cwd", "is not absolute");
+  VX_RETURN_IF_ERROR(CheckObject(json, "user", "process"));
+  VX_RETURN_IF_ERROR(CheckObject(json, "capabilities", "process"));
   VX_RETURN_IF_ERROR(ParseUser(Member(json, "user"), process));
   VX_RETURN_IF_ERROR(GetBool(json, "noNewPrivileges", "process", process.no_new_privileges));
   VX_RETURN_IF_ERROR(ParseCapabilities(Member(json, "capabilities"), process.capabilities));
-  if (Member(json, "oomScoreAdj").is_number()) {
-    int64_t adjust = 0;
-    VX_RETURN_IF_ERROR(GetInt(json, "oomScoreAdj", "process", adjust));
-    process.oom_score_adj = static_cast<int>(adjust);
-  }
+  VX_RETURN_IF_ERROR(ParseOomScore(json, process));
+  VX_RETURN_IF_ERROR(GetString(json, "apparmorProfile", "process", process.apparmor));
+  VX_RETURN_IF_ERROR(RefuseRest(json));
   return ParseRlimits(json, process.rlimits);
 }
 

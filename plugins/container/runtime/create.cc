@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -13,6 +14,8 @@
 #include <cerrno>
 
 #include "absl/cleanup/cleanup.h"
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
@@ -21,13 +24,16 @@
 #include "plugins/container/cgroup.h"
 #include "plugins/container/runtime/command.h"
 #include "plugins/container/runtime/config.h"
+#include "plugins/container/runtime/config_parts.h"
 #include "plugins/container/runtime/init.h"
 #include "plugins/container/runtime/json_fields.h"
 #include "plugins/container/runtime/paths.h"
+#include "plugins/container/runtime/seal.h"
 #include "plugins/container/runtime/seccomp.h"
 #include "plugins/container/runtime/stage.h"
 #include "plugins/container/runtime/state.h"
 #include "plugins/container/runtime/terminal.h"
+#include "plugins/container/runtime/user_namespace.h"
 
 namespace vx::container {
 namespace {
@@ -47,12 +53,25 @@ absl::StatusOr<Pipe> MakePipe() {
   return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
 }
 
-std::string MappingText(const std::vector<IdMapping>& mappings) {
-  std::string text;
-  for (const IdMapping& m : mappings) {
-    absl::StrAppend(&text, m.container, " ", m.host, " ", m.size, "\n");
+constexpr char kAppArmorEnabled[] = "/sys/module/apparmor/parameters/enabled";
+
+// The runtime's own namespace of each type that sysctls may be of.
+struct OwnNamespace {
+  int flag;
+  const char* path;
+};
+
+constexpr OwnNamespace kOwnNamespaces[] = {{CLONE_NEWNET, "/proc/self/ns/net"},
+                                           {CLONE_NEWIPC, "/proc/self/ns/ipc"},
+                                           {CLONE_NEWUTS, "/proc/self/ns/uts"}};
+
+bool IsOwn(int fd, int flag) {
+  struct stat joined{}, own{};
+  for (const OwnNamespace& ns : kOwnNamespaces) {
+    if (ns.flag != flag || fstat(fd, &joined) < 0 || stat(ns.path, &own) < 0) continue;
+    return joined.st_ino == own.st_ino && joined.st_dev == own.st_dev;
   }
-  return text;
+  return false;
 }
 
 // One container in the making; what was made is undone unless Keep is called.
@@ -71,6 +90,8 @@ class Creation {
   absl::Status JoinNamespaces() const;
   absl::Status StartInit();
   void ApplyOomScore() const;
+  void Warn(const std::string& text) const;
+  absl::Status CheckHost() const;
   absl::StatusOr<UniqueFd> MapIds() const;
   absl::Status WaitForInit();
   absl::Status WriteFiles() const;
@@ -108,12 +129,16 @@ Creation::~Creation() {
 
 absl::Status Creation::Run() {
   VX_ASSIGN_OR_RETURN(config_, ReadConfig(options_.bundle));
+  if ((config_.new_namespaces & CLONE_NEWUSER) == 0) {
+    VX_RETURN_IF_ERROR(SealSelf({options_.exec_fd, options_.error_fd, options_.console_fd}));
+  }
+  VX_RETURN_IF_ERROR(CheckHost());
   VX_ASSIGN_OR_RETURN(filter_, FilterOf(config_));
   VX_RETURN_IF_ERROR(OpenConsole());
   VX_RETURN_IF_ERROR(MakeFolder());
   VX_RETURN_IF_ERROR(MakeCgroup());
   VX_RETURN_IF_ERROR(JoinNamespaces());
-  VX_RETURN_IF_ERROR(MakeStage(absl::StrCat(dir_, "/", kStageDir)));
+  VX_RETURN_IF_ERROR(MakeStage(config_, absl::StrCat(dir_, "/", kStageDir)));
   VX_RETURN_IF_ERROR(StartInit());
   ApplyOomScore();
   VX_ASSIGN_OR_RETURN(UniqueFd userns, MapIds());
@@ -171,10 +196,14 @@ absl::Status Creation::MakeCgroup() {
 
 // By the runtime itself, which has the rights and ends soon; init inherits them.
 absl::Status Creation::JoinNamespaces() const {
+  int own = config_.new_namespaces;
   for (const JoinedNamespace& ns : config_.joined_namespaces) {
     VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(ns.path, O_RDONLY));
+    // One that is the host's does not count.
+    if (!IsOwn(fd.get(), ns.flag)) own |= ns.flag;
     if (setns(fd.get(), ns.flag) < 0) return ErrnoError(errno, absl::StrCat("join ", ns.path));
   }
+  for (const auto& [key, value] : config_.sysctl) VX_RETURN_IF_ERROR(CheckSysctl(key, own));
   return absl::OkStatus();
 }
 
@@ -207,21 +236,41 @@ void Creation::ApplyOomScore() const {
   const std::string file = absl::StrCat("/proc/", init_, "/oom_score_adj");
   const int score = *config_.process.oom_score_adj;
   if (WriteToFile(file, absl::StrCat(score)).ok()) return;
-  const std::string line =
-      absl::StrCat("warning: oom_score_adj ", score, " is not allowed by the host\n");
+  auto now = ReadFile(file);
+  Warn(absl::StrCat("oom_score_adj ", score, " is not allowed by the host; it stays ",
+                    now.ok() ? absl::StripAsciiWhitespace(*now) : "as it is"));
+}
+
+void Creation::Warn(const std::string& text) const {
+  const std::string line = absl::StrCat("warning: ", text, "\n");
   if (write(options_.error_fd, line.data(), line.size()) < 0) return;
+}
+
+// What the bundle asks of the host.
+absl::Status Creation::CheckHost() const {
+  const std::string& profile = config_.process.apparmor;
+  auto enabled = ReadFile(kAppArmorEnabled);
+  const bool has_apparmor = enabled.ok() && absl::StartsWith(*enabled, "Y");
+  if (!profile.empty() && profile != "unconfined" && !has_apparmor) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NO_APPARMOR",
+                 absl::StrCat("AppArmor profile \"", profile,
+                              "\" can't be used: this host has no AppArmor"));
+  }
+  for (const MountConfig& mount : config_.mounts) {
+    if (!IsCgroup(mount) || (mount.flags & MS_RDONLY) != 0) continue;
+    auto layout = FindCgroups();
+    if (!layout.ok() || layout->mode == CgroupMode::kV2) continue;
+    Warn(absl::StrCat(mount.destination, " is read-only: the host's cgroups are v1"));
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<UniqueFd> Creation::MapIds() const {
   if ((config_.new_namespaces & CLONE_NEWUSER) == 0) return UniqueFd();
-  const std::string proc = absl::StrCat("/proc/", init_);
-  VX_RETURN_IF_ERROR(
-      WriteToFile(absl::StrCat(proc, "/uid_map"), MappingText(config_.uid_mappings)));
-  VX_RETURN_IF_ERROR(
-      WriteToFile(absl::StrCat(proc, "/gid_map"), MappingText(config_.gid_mappings)));
+  VX_RETURN_IF_ERROR(WriteMappings(init_, config_.uid_mappings, config_.gid_mappings));
   // Init, root in there, makes them its command's.
   GiveStreams(config_.root_uid(), config_.root_gid());
-  return OpenFile(absl::StrCat(proc, "/ns/user"), O_RDONLY);
+  return OpenUserNamespace(init_);
 }
 
 absl::Status Creation::WaitForInit() {

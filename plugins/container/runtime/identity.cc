@@ -17,11 +17,10 @@
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/unique_fd.h"
+#include "plugins/container/runtime/inside.h"
 
 namespace vx::container {
 namespace {
-
-constexpr uint32_t kMappedIds = 65536;
 
 constexpr size_t kMaxDatabase = 1 << 20;
 constexpr int kLastCapability = 63;
@@ -70,11 +69,12 @@ absl::Status ApplyGroup(const std::string& name, absl::string_view group, Identi
 
 // Regular files only, and never blocks: what is there is the image's doing.
 std::string ReadDatabase(const char* path) {
-  UniqueFd fd(open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+  UniqueFd root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  auto fd = OpenInside(root.get(), path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
   struct stat st{};
-  if (!fd.valid() || fstat(fd.get(), &st) < 0 || !S_ISREG(st.st_mode)) return "";
+  if (!fd.ok() || fstat(fd->get(), &st) < 0 || !S_ISREG(st.st_mode)) return "";
   std::string text(static_cast<size_t>(std::min<off_t>(st.st_size, kMaxDatabase)), 0);
-  const ssize_t n = read(fd.get(), text.data(), text.size());
+  const ssize_t n = read(fd->get(), text.data(), text.size());
   text.resize(static_cast<size_t>(std::max<ssize_t>(n, 0)));
   return text;
 }
@@ -111,19 +111,31 @@ absl::Status SetCapabilities(const Capabilities& wanted) {
 
 // Ids beyond the container's range stand for nobody, and the highest, (uid_t)-1,
 // would leave root as it is.
-absl::Status CheckMapped(const Identity& identity, const std::string& user) {
-  bool mapped = identity.uid < kMappedIds && identity.gid < kMappedIds;
-  for (gid_t group : identity.groups) mapped = mapped && group < kMappedIds;
+absl::Status CheckMapped(const Identity& identity, const std::string& user, uint32_t ids) {
+  bool mapped = identity.uid < ids && identity.gid < ids;
+  for (gid_t group : identity.groups) mapped = mapped && group < ids;
   if (mapped) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, "NO_USER",
                absl::StrCat("user \"", user, "\" has an id that a container does not have"),
-               "its ids are 0 to 65535");
+               absl::StrCat("its ids are 0 to ", ids - 1));
+}
+
+// As many as there are without a gap from 0 on; all but the last without a namespace.
+uint32_t CountIds(const std::vector<IdMapping>& mappings) {
+  uint64_t end = 0;
+  if (mappings.empty()) return UINT32_MAX;
+  for (size_t pass = 0; pass < mappings.size(); ++pass) {
+    for (const IdMapping& m : mappings) {
+      if (m.container <= end) end = std::max(end, uint64_t{m.container} + m.size);
+    }
+  }
+  return static_cast<uint32_t>(std::min<uint64_t>(end, UINT32_MAX));
 }
 
 }  // namespace
 
 absl::StatusOr<Identity> ParseIdentity(const std::string& user, absl::string_view passwd,
-                                       absl::string_view group) {
+                                       absl::string_view group, uint32_t ids) {
   const std::pair<std::string, std::string> parts = absl::StrSplit(user, absl::MaxSplits(':', 1));
   const std::string name = parts.first.empty() ? "0" : parts.first;
   Identity identity;
@@ -139,17 +151,21 @@ absl::StatusOr<Identity> ParseIdentity(const std::string& user, absl::string_vie
   } else if (known) {
     identity.groups = GroupsOf(entry[0], group);
   }
-  VX_RETURN_IF_ERROR(CheckMapped(identity, user));
+  VX_RETURN_IF_ERROR(CheckMapped(identity, user, ids));
   return identity;
 }
 
 absl::StatusOr<Identity> ResolveIdentity(const Config& config) {
   const std::string passwd = ReadDatabase("/etc/passwd");
-  if (!config.user.empty()) return ParseIdentity(config.user, passwd, ReadDatabase("/etc/group"));
+  const uint32_t ids = std::min(CountIds(config.uid_mappings), CountIds(config.gid_mappings));
+  if (!config.user.empty()) {
+    return ParseIdentity(config.user, passwd, ReadDatabase("/etc/group"), ids);
+  }
   const ProcessConfig& process = config.process;
-  VX_ASSIGN_OR_RETURN(Identity identity, ParseIdentity(absl::StrCat(process.uid), passwd, ""));
+  VX_ASSIGN_OR_RETURN(Identity identity, ParseIdentity(absl::StrCat(process.uid), passwd, "", ids));
   identity.gid = process.gid;
   identity.groups = process.additional_gids;
+  VX_RETURN_IF_ERROR(CheckMapped(identity, absl::StrCat(process.uid), ids));
   return identity;
 }
 

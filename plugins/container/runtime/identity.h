@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,9 @@
 #include "plugins/container/runtime/config.h"
 
 namespace vx::container {
+
+// Ids that a container of vx has.
+inline constexpr uint32_t kMappedIds = 65536;
 
 struct Identity {
   uid_t uid = 0;
@@ -23,9 +27,10 @@ struct Identity {
 
 // "user[:group]", names or numbers, as Docker reads it: a user alone brings its
 // group and those that list it; a number need not be in `passwd`, and has group 0
-// then. FAILED_PRECONDITION (NO_USER, NO_GROUP) for a name that is not there.
+// then. FAILED_PRECONDITION (NO_USER, NO_GROUP) for a name that is not there, or an id
+// that is not below `ids`, which is how many the container has.
 absl::StatusOr<Identity> ParseIdentity(const std::string& user, absl::string_view passwd,
-                                       absl::string_view group);
+                                       absl::string_view group, uint32_t ids = kMappedIds);
 
 // In the container, after the root is "/": of vx.user, or else of process.user.
 absl::StatusOr<Identity> ResolveIdentity(const Config& config);

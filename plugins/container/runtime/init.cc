@@ -1,20 +1,28 @@
 #include "plugins/container/runtime/init.h"
 
+#include <fcntl.h>
+#include <limits.h>
 #include <net/if.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/personality.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
+#include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/unique_fd.h"
 #include "plugins/container/runtime/command.h"
 #include "plugins/container/runtime/identity.h"
+#include "plugins/container/runtime/inside.h"
 #include "plugins/container/runtime/root.h"
 #include "plugins/container/runtime/terminal.h"
 
@@ -58,6 +66,43 @@ absl::Status SetHostname(const std::string& name) {
   return ErrnoError(errno, absl::StrCat("set hostname ", name));
 }
 
+absl::Status SetDomainname(const std::string& name) {
+  if (name.empty() || setdomainname(name.data(), name.size()) == 0) return absl::OkStatus();
+  return ErrnoError(errno, absl::StrCat("set domain name ", name));
+}
+
+absl::Status SetPersonality(const Config& config) {
+  if (!config.personality || personality(*config.personality) >= 0) return absl::OkStatus();
+  return ErrnoError(errno, "set the personality");
+}
+
+// Takes effect at the exec of the command. Whether there is AppArmor the runtime has
+// seen to.
+absl::Status ApplyAppArmor(const std::string& profile) {
+  if (profile.empty() || profile == "unconfined") return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(UniqueFd root, OpenFile("/", O_PATH | O_DIRECTORY));
+  VX_ASSIGN_OR_RETURN(UniqueFd file,
+                      OpenInside(root.get(), "/proc/self/attr/apparmor/exec", O_WRONLY));
+  return WriteAll(file.get(), absl::StrCat("exec ", profile),
+                  absl::StrCat("entering AppArmor profile ", profile));
+}
+
+// Nothing of the runtime's may be open when paths of the image are walked: what it has
+// open is the host's.
+void CloseRest(const InitTask& task) {
+  std::vector<int> kept = {2, task.report_fd, task.start_fd, task.exec_fd, task.error_fd};
+  std::sort(kept.begin(), kept.end());
+  unsigned next = 3;
+  for (const int fd : kept) {
+    if (fd < static_cast<int>(next)) continue;
+    if (static_cast<unsigned>(fd) > next) {
+      syscall(SYS_close_range, next, static_cast<unsigned>(fd) - 1, 0);
+    }
+    next = static_cast<unsigned>(fd) + 1;
+  }
+  syscall(SYS_close_range, next, UINT_MAX, 0);
+}
+
 absl::Status RaiseLoopback(const Config& config) {
   if ((config.new_namespaces & CLONE_NEWNET) == 0) return absl::OkStatus();
   ifreq request{};
@@ -74,11 +119,18 @@ absl::Status SetUp(const InitTask& task) {
   VX_RETURN_IF_ERROR(BecomeRoot(config));
   VX_RETURN_IF_ERROR(EnterLateNamespaces(config));
   VX_RETURN_IF_ERROR(SetHostname(config.hostname));
+  VX_RETURN_IF_ERROR(SetDomainname(config.domainname));
   VX_RETURN_IF_ERROR(RaiseLoopback(config));
-  VX_ASSIGN_OR_RETURN(Root root, Root::Enter(config));
-  VX_RETURN_IF_ERROR(root.Furnish());
-  return config.process.terminal ? TakeTerminal(task.console_fd, config.process, true)
-                                 : absl::OkStatus();
+  VX_RETURN_IF_ERROR(SetPersonality(config));
+  {
+    VX_ASSIGN_OR_RETURN(Root root, Root::Enter(config));
+    VX_RETURN_IF_ERROR(root.Furnish());
+  }
+  if (config.process.terminal) {
+    VX_RETURN_IF_ERROR(TakeTerminal(task.console_fd, config.process, true));
+  }
+  CloseRest(task);
+  return ApplyAppArmor(config.process.apparmor);
 }
 
 [[noreturn]] void Fail(const InitTask& task, const absl::Status& status) {

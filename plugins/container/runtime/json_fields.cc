@@ -7,6 +7,8 @@
 namespace vx::container {
 namespace {
 
+constexpr int kMaxDepth = 64;
+
 std::string Name(absl::string_view where, const char* key) {
   return where.empty() ? std::string(key) : absl::StrCat(where, ".", key);
 }
@@ -16,6 +18,27 @@ std::string Name(absl::string_view where, const char* key) {
 absl::Status BadConfig(absl::string_view field, absl::string_view what) {
   return Error(absl::StatusCode::kInvalidArgument, "BAD_CONFIG",
                absl::StrCat("config.json: ", field, " ", what));
+}
+
+absl::StatusOr<Json> ParseJson(absl::string_view text, size_t max_bytes, absl::string_view what) {
+  bool too_deep = false;
+  if (text.size() > max_bytes) {
+    return BadConfig(what, absl::StrCat("is larger than ", max_bytes >> 20, " MiB"));
+  }
+  const auto check = [&](int depth, Json::parse_event_t, Json&) {
+    too_deep = too_deep || depth > kMaxDepth;
+    return !too_deep;
+  };
+  Json json = Json::parse(text.begin(), text.end(), check, /*allow_exceptions=*/false);
+  if (too_deep) return BadConfig(what, absl::StrCat("is nested deeper than ", kMaxDepth));
+  if (json.is_discarded()) return BadConfig(what, "is not JSON");
+  return json;
+}
+
+absl::Status CheckObject(const Json& object, const char* key, absl::string_view where) {
+  const Json& member = Member(object, key);
+  if (member.is_null() || member.is_object()) return absl::OkStatus();
+  return BadConfig(Name(where, key), "is not an object");
 }
 
 const Json& Member(const Json& object, const char* key) {

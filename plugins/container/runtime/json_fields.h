@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 
@@ -19,6 +20,13 @@ absl::Status BadConfig(absl::string_view field, absl::string_view what);
 
 // The member `key` of an object, or null.
 const Json& Member(const Json& object, const char* key);
+
+// At most `max_bytes` of JSON, lists and objects nested at most 64 deep. `what` is its
+// name in errors.
+absl::StatusOr<Json> ParseJson(absl::string_view text, size_t max_bytes, absl::string_view what);
+
+// INVALID_ARGUMENT unless the member is an object, missing or null.
+absl::Status CheckObject(const Json& object, const char* key, absl::string_view where);
 
 // Each leaves `value` as it is when the member is missing or null, and fails when
 // it is of another type. `where` is the object's own name.

@@ -1,10 +1,12 @@
 #include "plugins/container/runtime/root.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +17,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/container/cgroup.h"
+#include "plugins/container/runtime/inside.h"
 #include "plugins/container/runtime/mount_calls.h"
 #include "plugins/container/runtime/stage.h"
 
@@ -53,21 +56,26 @@ absl::StatusOr<UniqueFd> OpenPath(const char* path) {
   return fd;
 }
 
-absl::Status MakeFile(const std::string& path) {
-  const size_t slash = path.rfind('/');
-  if (slash > 0) VX_RETURN_IF_ERROR(MakeDirs(path.substr(0, slash), 0755));
-  UniqueFd fd(open(path.c_str(), O_CREAT | O_WRONLY | O_NOCTTY | O_NONBLOCK | O_CLOEXEC, 0644));
-  return fd.valid() || errno == ENXIO || errno == EISDIR
-             ? absl::OkStatus()
-             : ErrnoError(errno, absl::StrCat("make ", path));
+// What is mounted on it needs places there, which are made after it.
+bool IsSealedLater(const MountConfig& mount) {
+  return mount.type == "tmpfs" && (mount.flags & (MS_BIND | MS_RDONLY)) == MS_RDONLY;
 }
 
-// A place to mount onto, of the kind of what is mounted.
-absl::Status MakePlace(int tree, const std::string& path) {
+std::string SysctlPath(const std::string& key) {
+  std::string path = key;
+  if (path.find('/') == std::string::npos) std::replace(path.begin(), path.end(), '.', '/');
+  return absl::StrCat("/proc/sys/", path);
+}
+
+bool IsProc(int fd) {
+  struct statfs info{};
+  return fstatfs(fd, &info) == 0 && info.f_type == PROC_SUPER_MAGIC;
+}
+
+absl::StatusOr<bool> IsDir(int fd, const std::string& what) {
   struct stat st{};
-  if (access(path.c_str(), F_OK) == 0) return absl::OkStatus();
-  if (fstat(tree, &st) < 0) return ErrnoError(errno, absl::StrCat("stat ", path));
-  return S_ISDIR(st.st_mode) ? MakeDirs(path, 0755) : MakeFile(path);
+  if (fstat(fd, &st) < 0) return ErrnoError(errno, absl::StrCat("stat ", what));
+  return S_ISDIR(st.st_mode);
 }
 
 }  // namespace
@@ -78,73 +86,92 @@ absl::StatusOr<Root> Root::Enter(const Config& config) {
   VX_RETURN_IF_ERROR(MountRoot(config));
   if (chdir("root") < 0) return ErrnoError(errno, "enter the root");
   if (syscall(SYS_pivot_root, ".", ".") < 0) return ErrnoError(errno, "pivot_root");
-  return Root(config, std::move(old_root), std::move(stage));
+  VX_ASSIGN_OR_RETURN(UniqueFd root, OpenPath("/"));
+  return Root(config, std::move(old_root), std::move(stage), std::move(root));
 }
 
 absl::Status Root::Furnish() {
   for (size_t i = 0; i < config_.mounts.size(); ++i) VX_RETURN_IF_ERROR(MountOne(i));
-  VX_RETURN_IF_ERROR(WriteSysctls());
+  for (const auto& [key, value] : config_.sysctl) VX_RETURN_IF_ERROR(WriteSysctl(key, value));
   for (const std::string& path : config_.readonly_paths) VX_RETURN_IF_ERROR(MakeReadOnly(path));
   for (const std::string& path : config_.masked_paths) VX_RETURN_IF_ERROR(Mask(path));
   VX_RETURN_IF_ERROR(DropOldRoot());
-  if (!config_.readonly_root) return absl::OkStatus();
-  return Mount("none", "/", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, "");
+  return Seal();
 }
 
-absl::Status Root::MountOne(size_t index) const {
+absl::Status Root::MountOne(size_t index) {
   const MountConfig& mount = config_.mounts[index];
-  if (IsStageDev(mount)) return AttachFromStage("dev", mount);
-  if ((mount.flags & MS_BIND) != 0) return AttachFromStage(absl::StrCat("b", index), mount);
-  if (mount.type == "cgroup" || mount.type == "cgroup2") return MountCgroup(mount);
-  VX_RETURN_IF_ERROR(MakeDirs(mount.destination, 0755));
-  return Mount(mount.source.empty() ? mount.type.c_str() : mount.source.c_str(), mount.destination,
-               mount.type.c_str(), mount.flags, mount.data);
-}
-
-absl::Status Root::AttachFromStage(const std::string& name, const MountConfig& mount) const {
-  VX_ASSIGN_OR_RETURN(UniqueFd tree, CloneMount(stage_.get(), name, (mount.flags & MS_REC) != 0));
-  VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(mount.flags), mount.destination));
-  VX_RETURN_IF_ERROR(MakePlace(tree.get(), mount.destination));
-  return AttachMount(tree.get(), mount.destination);
-}
-
-// With v1 hierarchies there is no single filesystem to show; the container goes
-// without.
-absl::Status Root::MountCgroup(const MountConfig& mount) const {
-  VX_ASSIGN_OR_RETURN(CgroupLayout layout, FindCgroups());
-  if (layout.mode != CgroupMode::kV2) return absl::OkStatus();
-  VX_RETURN_IF_ERROR(MakeDirs(mount.destination, 0755));
-  return Mount("cgroup2", mount.destination, "cgroup2", mount.flags, "");
-}
-
-absl::Status Root::WriteSysctls() const {
-  for (const auto& [key, value] : config_.sysctl) {
-    std::string path = key;
-    std::replace(path.begin(), path.end(), '.', '/');
-    VX_RETURN_IF_ERROR(WriteToFile(absl::StrCat("/proc/sys/", path), value));
+  VX_ASSIGN_OR_RETURN(UniqueFd tree, MakeMount(index));
+  VX_ASSIGN_OR_RETURN(bool is_dir, IsDir(tree.get(), mount.destination));
+  VX_ASSIGN_OR_RETURN(UniqueFd place, MakePlaceInside(root_.get(), mount.destination, is_dir));
+  VX_RETURN_IF_ERROR(AttachMount(tree.get(), place.get(), mount.destination));
+  if ((mount.propagation & MS_UNBINDABLE) != 0) {
+    VX_RETURN_IF_ERROR(SetPropagation(tree.get(), mount.propagation, mount.destination));
   }
+  if (IsSealedLater(mount)) sealed_.push_back({std::move(tree), mount.destination});
   return absl::OkStatus();
 }
 
+absl::StatusOr<UniqueFd> Root::MakeMount(size_t index) const {
+  const MountConfig& mount = config_.mounts[index];
+  const unsigned long flags = IsSealedLater(mount) ? mount.flags & ~MS_RDONLY : mount.flags;
+  if (IsStageDev(mount)) {
+    VX_ASSIGN_OR_RETURN(UniqueFd tree, FromStage("dev", /*recursive=*/true));
+    VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(flags), false, "/dev"));
+    return tree;
+  }
+  if ((mount.flags & MS_BIND) != 0) {
+    return FromStage(absl::StrCat("b", index), (mount.flags & MS_REC) != 0);
+  }
+  if (IsCgroup(mount)) return MakeCgroupMount(index);
+  return NewMount(mount.type, mount.source, flags, mount.data);
+}
+
+absl::StatusOr<UniqueFd> Root::FromStage(const std::string& name, bool recursive) const {
+  return CloneMount(stage_.get(), name, recursive);
+}
+
+absl::StatusOr<UniqueFd> Root::MakeCgroupMount(size_t index) const {
+  VX_ASSIGN_OR_RETURN(CgroupLayout layout, FindCgroups());
+  if (layout.mode == CgroupMode::kV2) {
+    return NewMount("cgroup2", "cgroup", config_.mounts[index].flags, "");
+  }
+  VX_ASSIGN_OR_RETURN(UniqueFd tree, FromStage(absl::StrCat("g", index), /*recursive=*/true));
+  VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(MS_RDONLY), false, "cgroup"));
+  return tree;
+}
+
+absl::Status Root::WriteSysctl(const std::string& key, const std::string& value) const {
+  const std::string path = SysctlPath(key);
+  auto file = OpenInside(root_.get(), path, O_WRONLY);
+  if (!file.ok()) return Annotate(file.status(), absl::StrCat("sysctl ", key));
+  if (!IsProc(file->get())) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NO_PROC",
+                 absl::StrCat("sysctl ", key, " can't be set: no proc is mounted on /proc"));
+  }
+  return WriteAll(file->get(), value, absl::StrCat("setting sysctl ", key));
+}
+
 absl::Status Root::MakeReadOnly(const std::string& path) const {
-  auto tree = CloneMount(AT_FDCWD, path, /*recursive=*/true);
-  if (absl::IsNotFound(tree.status())) return absl::OkStatus();
-  VX_RETURN_IF_ERROR(tree.status());
-  VX_RETURN_IF_ERROR(SetMountAttributes(tree->get(), ToAttributes(MS_RDONLY), path));
-  return AttachMount(tree->get(), path);
+  auto place = OpenInside(root_.get(), path, O_PATH);
+  if (absl::IsNotFound(place.status())) return absl::OkStatus();
+  VX_RETURN_IF_ERROR(place.status());
+  VX_ASSIGN_OR_RETURN(UniqueFd tree, CloneMount(place->get(), "", /*recursive=*/true));
+  VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(MS_RDONLY), true, path));
+  return AttachMount(tree.get(), place->get(), path);
 }
 
 absl::Status Root::Mask(const std::string& path) const {
-  struct stat st{};
-  if (stat(path.c_str(), &st) < 0) {
-    return errno == ENOENT || errno == ENOTDIR ? absl::OkStatus()
-                                               : ErrnoError(errno, absl::StrCat("stat ", path));
-  }
-  const bool is_dir = S_ISDIR(st.st_mode);
+  auto place = OpenInside(root_.get(), path, O_PATH);
+  if (absl::IsNotFound(place.status())) return absl::OkStatus();
+  VX_RETURN_IF_ERROR(place.status());
+  VX_ASSIGN_OR_RETURN(bool is_dir, IsDir(place->get(), path));
   VX_ASSIGN_OR_RETURN(UniqueFd tree, is_dir ? CloneMount(stage_.get(), "empty", false)
                                             : CloneMount(old_root_.get(), "dev/null", false));
-  if (is_dir) VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(MS_RDONLY), path));
-  return AttachMount(tree.get(), path);
+  if (is_dir) {
+    VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(MS_RDONLY), false, path));
+  }
+  return AttachMount(tree.get(), place->get(), path);
 }
 
 absl::Status Root::DropOldRoot() {
@@ -154,6 +181,18 @@ absl::Status Root::DropOldRoot() {
   old_root_.reset();
   stage_.reset();
   return absl::OkStatus();
+}
+
+absl::Status Root::Seal() {
+  for (const Sealed& sealed : sealed_) {
+    VX_RETURN_IF_ERROR(
+        SetMountAttributes(sealed.mount.get(), ToAttributes(MS_RDONLY), false, sealed.what));
+  }
+  if ((config_.root_propagation & (MS_SLAVE | MS_UNBINDABLE)) != 0) {
+    VX_RETURN_IF_ERROR(SetPropagation(root_.get(), config_.root_propagation, "the root"));
+  }
+  if (!config_.readonly_root) return absl::OkStatus();
+  return SetMountAttributes(root_.get(), ToAttributes(MS_RDONLY), false, "the root");
 }
 
 }  // namespace vx::container

@@ -3,6 +3,7 @@
 
 #include <linux/filter.h>
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -15,16 +16,23 @@ namespace vx::container {
 // What the kernel takes; empty: no filter.
 using SeccompProgram = std::vector<sock_filter>;
 
-// Translates linux.seccomp. System calls that this machine does not have are
-// left out. INVALID_ARGUMENT (BAD_CONFIG) names what makes no sense.
-absl::StatusOr<SeccompProgram> CompileSeccomp(const nlohmann::json& profile);
+// Translates linux.seccomp, or a profile in Docker's format (seccomp_rules.h), for a
+// container that may have these capabilities. System calls that this machine does not
+// have are left out. INVALID_ARGUMENT (BAD_CONFIG) names what makes no sense, or can't be
+// had: listeners and flags but TSYNC.
+absl::StatusOr<SeccompProgram> CompileSeccomp(const nlohmann::json& profile,
+                                              uint64_t capabilities);
 
-// The program of a profile file: that of PATH.bpf, or else compiled and kept
-// there. (Compiling takes 10 ms, loading a compiled one 0.1 ms.)
-absl::StatusOr<SeccompProgram> LoadSeccomp(const std::string& profile_path);
+// The program of a profile file: the compiled one beside it (PATH.CAPABILITIES-KERNEL.bpf),
+// or else compiled and kept there. (Compiling takes 10 ms, loading a compiled one 0.1 ms.)
+absl::StatusOr<SeccompProgram> LoadSeccomp(const std::string& profile_path,
+                                           uint64_t capabilities);
 
-// A container's own: of its vx.seccomp, or else of its linux.seccomp.
+// The filter that a configuration asks for, of its file or its text.
 absl::StatusOr<SeccompProgram> FilterOf(const Config& config);
+
+// What `features` says of filters.
+nlohmann::json SeccompFeatures();
 
 // Puts this thread under the filter, for good.
 absl::Status InstallSeccomp(const SeccompProgram& program);

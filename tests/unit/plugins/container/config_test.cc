@@ -149,17 +149,121 @@ TEST(Config, ARefusalNamesTheField) {
       {"/linux/uidMappings",
        {{{"containerID", 0}, {"hostID", 1}, {"size", 0}}},
        "uidMappings[0].size"},
-      {"/linux/devices", {{{"path", "/dev/a/b"}, {"type", "c"}}}, "linux.devices[0].path"},
+      {"/linux/devices", {{{"path", "/dev/a/../b"}, {"type", "c"}}}, "linux.devices[0].path"},
+      {"/linux/devices", {{{"path", "/etc/b"}, {"type", "c"}}}, "linux.devices[0].path"},
+      {"/linux/devices", {{{"path", "/dev/b"}, {"type", "c"}}}, "linux.devices needs a mount"},
       {"/linux/devices", {{{"path", "/dev/a"}, {"type", "z"}}}, "linux.devices[0].type"},
       {"/linux/resources", {{"memory", {{"limit", "1g"}}}}, "linux.resources.memory.limit"},
       {"/linux/sysctl", {{"kernel..x", "1"}}, "linux.sysctl"},
       {"/hostname", "h", "uts namespace"},
-      {"/annotations", {{"a", 1}}, "annotations.a"}};
+      {"/annotations", {{"a", 1}}, "annotations.a"},
+      {"/annotations", {{"a", std::string("\0", 1)}}, "zero byte"},
+      {"/domainname", "d", "uts namespace"},
+      {"/process", 7, "process"},
+      {"/process/user", 7, "process.user"},
+      {"/process/capabilities", json::array(), "process.capabilities"},
+      {"/process/user/umask", "022", "process.user.umask"},
+      {"/process/user/additionalGids", {4294967295}, "additionalGids[0]"},
+      {"/process/oomScoreAdj", "high", "process.oomScoreAdj"},
+      {"/process/oomScoreAdj", 1001, "process.oomScoreAdj"},
+      {"/process/selinuxLabel", "l", "process.selinuxLabel"},
+      {"/process/ioPriority", {{"class", "IOPRIO_CLASS_IDLE"}}, "process.ioPriority"},
+      {"/process/scheduler", {{"policy", "SCHED_FIFO"}}, "process.scheduler"},
+      {"/process/rlimits",
+       {{{"type", "RLIMIT_CPU"}}, {{"type", "RLIMIT_CPU"}}},
+       "process.rlimits[1].type repeats"},
+      {"/root", "rootfs", "root is not an object"},
+      {"/linux", json::array(), "linux is not an object"},
+      {"/linux/namespaces", {{{"type", "pid"}}, {{"type", "pid"}}}, "repeats"},
+      {"/linux/namespaces/1/path", "/proc/1/ns/mnt", "can't be joined"},
+      {"/linux/namespaces/2", {{"type", "user"}, {"path", "/proc/1/ns/user"}}, "can't be joined"},
+      {"/linux/rootfsPropagation", "shared", "linux.rootfsPropagation"},
+      {"/linux/mountLabel", "l", "linux.mountLabel"},
+      {"/linux/timeOffsets", {{"boottime", {{"secs", 1}}}}, "linux.timeOffsets"},
+      {"/linux/intelRdt", {{"closID", "x"}}, "linux.intelRdt"},
+      {"/linux/personality", {{"domain", "SOLARIS"}}, "linux.personality.domain"},
+      {"/linux/seccomp", "strict", "linux.seccomp"},
+      {"/linux/sysctl", {{"net.ipv4.ip_forward", "1"}}, "linux.sysctl.net.ipv4.ip_forward"},
+      {"/linux/sysctl", {{"kernel.core_pattern", "|x"}}, "whole host"},
+      {"/linux/sysctl", {{"kernel/panic", "1"}}, "whole host"},
+      {"/hooks", {{"poststop", {{{"path", "/bin/true"}}}}}, "hooks.poststop"},
+      {"/hooks", 1, "hooks"},
+      {"/mounts", {{{"destination", "/a/../../b"}, {"type", "tmpfs"}}}, "mounts[0].destination"},
+      {"/mounts", {{{"destination", "/."}, {"type", "tmpfs"}}}, "mounts[0].destination"},
+      {"/mounts", {7}, "mounts[0]"},
+      {"/mounts",
+       {{{"destination", "/x"}, {"type", "tmpfs"}, {"options", {"tmpcopyup"}}}},
+       "tmpcopyup"},
+      {"/mounts",
+       {{{"destination", "/x"}, {"source", "/y"}, {"options", {"rbind", "rshared"}}}},
+       "rshared"},
+      {"/mounts",
+       {{{"destination", "/x"}, {"source", "/y"}, {"options", {"bind", "idmap"}}}},
+       "mounts[0].uidMappings"},
+      {"/mounts",
+       {{{"destination", "/x"}, {"type", "tmpfs"}, {"options", {"idmap"}}}},
+       "mounts[0].options"}};
   for (const Refusal& refusal : refusals) {
     json config = Minimal();
     config[json::json_pointer(refusal.pointer)] = refusal.value;
     ExpectRefused(config, refusal.field);
   }
+}
+
+TEST(Config, WhatTheSpecificationDoesNotKnowIsIgnored) {
+  json config = Minimal();
+  config["windows"] = {{"layerFolders", 7}};
+  config["process"]["future"] = json::array({1});
+  config["linux"]["future"] = "x";
+  config["hooks"] = {{"prestart", json::array()}};
+  EXPECT_TRUE(Parse(config).ok());
+}
+
+TEST(Config, HugeAndDeepFilesAreRefused) {
+  const std::string deep = std::string(100000, '[') + std::string(100000, ']');
+  const absl::Status nested = ParseConfig(R"({"x": )" + deep + "}", "/b").status();
+  EXPECT_THAT(std::string(nested.message()), HasSubstr("nested deeper"));
+  const std::string huge(kMaxConfigBytes + 1, ' ');
+  EXPECT_THAT(std::string(ParseConfig(huge, "/b").status().message()), HasSubstr("4 MiB"));
+}
+
+TEST(Config, OptionsWithAnRBeforeThemAreOfTheMountsBelowAsWell) {
+  json config = Minimal();
+  config["mounts"] = json::parse(R"([
+    {"destination": "//b/./c/", "source": "/src", "options": ["rbind", "rro", "rexec", "rw", "suid"]}])");
+  auto parsed = Parse(config);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  const MountConfig& mount = parsed->mounts[0];
+  EXPECT_EQ(mount.destination, "/b/c");
+  EXPECT_EQ(mount.flags, static_cast<unsigned long>(MS_BIND | MS_REC));
+  EXPECT_EQ(mount.cleared, static_cast<unsigned long>(MS_RDONLY | MS_NOSUID));
+  EXPECT_EQ(mount.recursive_flags, static_cast<unsigned long>(MS_RDONLY));
+  EXPECT_EQ(mount.recursive_cleared, static_cast<unsigned long>(MS_NOEXEC));
+}
+
+TEST(Config, SysctlsOfAnOwnNamespaceAreTaken) {
+  json config = Minimal();
+  config["linux"]["namespaces"].push_back({{"type", "ipc"}});
+  config["linux"]["namespaces"].push_back({{"type", "network"}, {"path", "/run/netns/n"}});
+  config["linux"]["sysctl"] = {{"kernel.shmmax", "1"}, {"fs.mqueue.msg_max", "2"},
+                               {"kernel.sem", "1 2 3 4"}, {"net/ipv4/conf/eth0.1/rp_filter", "1"}};
+  EXPECT_TRUE(Parse(config).ok()) << Parse(config).status();
+  config["linux"]["sysctl"]["kernel.shm_next_id"] = "1";
+  ExpectRefused(config, "kernel.shm_next_id");
+}
+
+TEST(Config, IdsAreTranslatedByTheMappings) {
+  json config = Minimal();
+  config["linux"]["namespaces"].push_back({{"type", "user"}});
+  const json mappings = json::parse(R"([{"containerID": 0, "hostID": 1000, "size": 10},
+                                        {"containerID": 10, "hostID": 5000, "size": 10}])");
+  config["linux"]["uidMappings"] = mappings;
+  config["linux"]["gidMappings"] = mappings;
+  auto parsed = Parse(config);
+  ASSERT_TRUE(parsed.ok()) << parsed.status();
+  EXPECT_EQ(parsed->HostUid(9), 1009u);
+  EXPECT_EQ(parsed->HostGid(10), 5000u);
+  EXPECT_EQ(Parse(Minimal())->HostUid(7), 7u);
 }
 
 TEST(Config, AUserNamespaceNeedsMappings) {
