@@ -27,34 +27,13 @@ absl::StatusOr<Value> InFlag(const char* flag, absl::StatusOr<Value> value) {
 
 // What is in CLI.md's vocabulary and has no meaning yet: refused by name.
 void DeclareNotYet(Arguments& arguments) {
-  for (const char* name : {"--read-only", "--init", "--system", "--ephemeral", "--vnc"}) {
+  for (const char* name : {"--system", "--ephemeral", "--vnc"}) {
     arguments.NotYet(name, false);
   }
-  for (const char* name : {"--cpu-weight",
-                           "--ip",
-                           "--mac",
-                           "--dns",
-                           "--tmpfs",
-                           "--health-cmd",
-                           "--health-interval",
-                           "--on-unhealthy",
-                           "--depends-on",
-                           "--cap-add",
-                           "--cap-drop",
-                           "--security",
-                           "--userns",
-                           "--device",
-                           "--gpus",
-                           "--platform",
-                           "--arch",
-                           "--profile",
-                           "--cloud-init",
-                           "--iso",
-                           "--firmware",
-                           "--kernel",
-                           "--initrd",
-                           "--cmdline",
-                           "--ssh-key"}) {
+  for (const char* name :
+       {"--ip", "--mac", "--dns", "--health-cmd", "--health-interval", "--on-unhealthy",
+        "--depends-on", "--gpus", "--platform", "--arch", "--profile", "--cloud-init", "--iso",
+        "--firmware", "--kernel", "--initrd", "--cmdline", "--ssh-key"}) {
     arguments.NotYet(name, true);
   }
 }
@@ -103,8 +82,7 @@ absl::Status FillOutside(const SpecFlags& flags, v1::WorkloadSpec* spec) {
   for (const std::string& text : flags.volumes) {
     VX_ASSIGN_OR_RETURN(*spec->add_mounts(), InFlag("--volume", ParseMount(text)));
   }
-  spec->set_privileged(flags.privileged);
-  return absl::OkStatus();
+  return FillSecurity(flags.security, spec);
 }
 
 absl::Status FillEnd(const SpecFlags& flags, v1::WorkloadSpec* spec) {
@@ -134,9 +112,26 @@ void FillCommand(const SpecFlags& flags, v1::WorkloadSpec* spec) {
   spec->set_tty(flags.tty);
 }
 
-bool HasResources(const SpecFlags& flags) {
-  return flags.cpus.has_value() || flags.memory.has_value() || flags.disk.has_value() ||
-         flags.pids.has_value();
+absl::Status FillShares(const SpecFlags& flags, v1::Resources* resources) {
+  if (flags.cpu_weight.has_value()) {
+    VX_ASSIGN_OR_RETURN(int64_t weight,
+                        InFlag("--cpu-weight", client::ParseNumber(*flags.cpu_weight, "weight")));
+    resources->set_cpu_weight(weight);
+  }
+  if (flags.cpuset.has_value()) {
+    VX_RETURN_IF_ERROR(InFlag("--cpuset", CheckText(*flags.cpuset)));
+    resources->set_cpuset(*flags.cpuset);
+  }
+  if (flags.memory_reservation.has_value()) {
+    VX_ASSIGN_OR_RETURN(int64_t bytes, InFlag("--memory-reservation",
+                                              client::ParseSize(*flags.memory_reservation)));
+    resources->set_memory_reservation_bytes(bytes);
+  }
+  if (flags.swap.has_value()) {
+    VX_ASSIGN_OR_RETURN(int64_t bytes, InFlag("--swap", client::ParseSize(*flags.swap)));
+    resources->set_swap_bytes(bytes);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -145,6 +140,12 @@ void DeclareResources(Arguments& arguments, SpecFlags* flags) {
   arguments.Option("--cpus", &flags->cpus, "N", "How many cpus' worth of time, e.g. 0.5");
   arguments.Option("-m,--memory", &flags->memory, "SIZE", "Memory, e.g. 512M");
   arguments.Option("--pids", &flags->pids, "N", "Processes and threads in a container");
+  arguments.Option("--cpu-weight", &flags->cpu_weight, "1-10000",
+                   "Its part of busy cpus; the others' is 100");
+  arguments.Option("--cpuset", &flags->cpuset, "LIST", "Cpus that it may run on, e.g. 0-2,4");
+  arguments.Option("--memory-reservation", &flags->memory_reservation, "SIZE",
+                   "Memory that is left to it while others have some to give back");
+  arguments.Option("--swap", &flags->swap, "SIZE", "Swap on top of its memory; default none");
 }
 
 void DeclareSpec(Arguments& arguments, SpecFlags* flags) {
@@ -172,9 +173,9 @@ void DeclareSpec(Arguments& arguments, SpecFlags* flags) {
   arguments.Option("--stop-signal", &flags->stop_signal, "SIGNAL", "Asks it to end");
   arguments.Option("--stop-timeout,--stop-grace", &flags->stop_timeout, "TIME",
                    "How long a stop waits before it kills");
-  arguments.Flag("--privileged", &flags->privileged, "With all the host's privileges");
   arguments.Flag("-i,--interactive", &flags->interactive, "Keep its input open, and pass stdin on");
   arguments.Flag("-t,--tty", &flags->tty, "Give it a terminal");
+  DeclareSecurity(arguments, &flags->security);
   DeclareNotYet(arguments);
 }
 
@@ -196,7 +197,24 @@ absl::Status FillResources(const SpecFlags& flags, v1::Resources* resources) {
                         InFlag("--pids", client::ParseNumber(*flags.pids, "processes")));
     resources->set_pids(pids);
   }
-  return absl::OkStatus();
+  return FillShares(flags, resources);
+}
+
+std::vector<std::string> GivenResources(const SpecFlags& flags) {
+  const std::pair<const std::optional<std::string>*, const char*> fields[] = {
+      {&flags.cpus, "cpus"},
+      {&flags.memory, "memory_bytes"},
+      {&flags.disk, "disk_bytes"},
+      {&flags.pids, "pids"},
+      {&flags.cpu_weight, "cpu_weight"},
+      {&flags.cpuset, "cpuset"},
+      {&flags.memory_reservation, "memory_reservation_bytes"},
+      {&flags.swap, "swap_bytes"}};
+  std::vector<std::string> given;
+  for (const auto& [value, name] : fields) {
+    if (value->has_value()) given.emplace_back(name);
+  }
+  return given;
 }
 
 absl::StatusOr<v1::Workload> ToWorkload(const SpecFlags& flags) {
@@ -207,7 +225,8 @@ absl::StatusOr<v1::Workload> ToWorkload(const SpecFlags& flags) {
   VX_RETURN_IF_ERROR(FillMaps(flags, &workload));
   v1::WorkloadSpec* spec = workload.mutable_spec();
   FillCommand(flags, spec);
-  if (HasResources(flags)) VX_RETURN_IF_ERROR(FillResources(flags, spec->mutable_resources()));
+  if (!GivenResources(flags).empty())
+    VX_RETURN_IF_ERROR(FillResources(flags, spec->mutable_resources()));
   VX_RETURN_IF_ERROR(FillOutside(flags, spec));
   VX_RETURN_IF_ERROR(FillEnd(flags, spec));
   return workload;

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "client/cli/arguments.h"
+#include "client/cli/security_flags.h"
 #include "vx/v1/workload_service.pb.h"
 
 namespace vx::cli {
@@ -28,6 +29,10 @@ struct SpecFlags {
   std::optional<std::string> memory;
   std::optional<std::string> disk;
   std::optional<std::string> pids;
+  std::optional<std::string> cpu_weight;
+  std::optional<std::string> cpuset;
+  std::optional<std::string> memory_reservation;
+  std::optional<std::string> swap;
   std::vector<std::string> networks;
   std::vector<std::string> ports;
   std::vector<std::string> volumes;
@@ -36,9 +41,9 @@ struct SpecFlags {
   std::optional<std::string> stop_timeout;
   bool remove = false;
   bool autostart = false;
-  bool privileged = false;
   bool interactive = false;
   bool tty = false;
+  SecurityFlags security;
 };
 
 void DeclareSpec(Arguments& arguments, SpecFlags* flags);
@@ -47,10 +52,13 @@ void DeclareSpec(Arguments& arguments, SpecFlags* flags);
 // error is misuse and names the flag.
 absl::StatusOr<v1::Workload> ToWorkload(const SpecFlags& flags);
 
-// --cpus, -m and --pids into `resources`.
+// --cpus, -m, --pids and so on into `resources`.
 absl::Status FillResources(const SpecFlags& flags, v1::Resources* resources);
 
-// --cpus, -m/--memory and --pids, which update shares.
+// What of resources is given, in the names of v1::Resources' fields.
+std::vector<std::string> GivenResources(const SpecFlags& flags);
+
+// --cpus, -m/--memory, --pids and so on, which update shares.
 void DeclareResources(Arguments& arguments, SpecFlags* flags);
 
 }  // namespace vx::cli

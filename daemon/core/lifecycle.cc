@@ -41,6 +41,26 @@ void SetRunning(v1::Workload& workload, const driver::Observation& seen) {
 }
 
 // Copies the fields that the mask names.
+// False when `path` is none of these.
+bool ApplyShares(const v1::Resources& given, const std::string& path, v1::Resources& resources) {
+  if (path == "spec.resources.cpu_weight") {
+    given.has_cpu_weight() ? resources.set_cpu_weight(given.cpu_weight())
+                           : resources.clear_cpu_weight();
+  } else if (path == "spec.resources.cpuset") {
+    resources.set_cpuset(given.cpuset());
+  } else if (path == "spec.resources.memory_reservation_bytes") {
+    given.has_memory_reservation_bytes()
+        ? resources.set_memory_reservation_bytes(given.memory_reservation_bytes())
+        : resources.clear_memory_reservation_bytes();
+  } else if (path == "spec.resources.swap_bytes") {
+    given.has_swap_bytes() ? resources.set_swap_bytes(given.swap_bytes())
+                           : resources.clear_swap_bytes();
+  } else {
+    return false;
+  }
+  return true;
+}
+
 absl::Status ApplyMask(const v1::Workload& wanted, const std::vector<std::string>& paths,
                        v1::Workload& workload) {
   v1::Resources* resources = workload.mutable_spec()->mutable_resources();
@@ -59,7 +79,7 @@ absl::Status ApplyMask(const v1::Workload& wanted, const std::vector<std::string
                                : resources->clear_memory_bytes();
     } else if (path == "spec.resources.pids") {
       given.has_pids() ? resources->set_pids(given.pids()) : resources->clear_pids();
-    } else {
+    } else if (!ApplyShares(given, path, *resources)) {
       return InvalidFields({{"update_mask", absl::StrCat("\"", path, "\" can't be updated")}});
     }
   }

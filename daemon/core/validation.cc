@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
 #include "daemon/base/signals.h"
+#include "daemon/core/confinement.h"
 
 namespace vx::core {
 namespace {
@@ -94,21 +95,6 @@ int64_t HostMemory() {
   return static_cast<int64_t>(info.totalram) * info.mem_unit;
 }
 
-void CheckConfinementNotYet(const v1::WorkloadSpec& spec, Violations& out) {
-  const v1::Resources& resources = spec.resources();
-  if (spec.init()) out.push_back({"spec.init", "is not supported yet"});
-  if (spec.read_only()) out.push_back({"spec.read_only", "is not supported yet"});
-  if (spec.tmpfs_size() > 0) out.push_back({"spec.tmpfs", "is not supported yet"});
-  if (spec.has_security()) out.push_back({"spec.security", "is not supported yet"});
-  if (spec.devices_size() > 0) out.push_back({"spec.devices", "are not supported yet"});
-  if (resources.has_cpu_weight() || !resources.cpuset().empty() ||
-      resources.has_memory_reservation_bytes() || resources.has_swap_bytes()) {
-    out.push_back({"spec.resources",
-                   "cpu_weight, cpuset, memory_reservation_bytes and "
-                   "swap_bytes are not supported yet"});
-  }
-}
-
 // What the protos have room for and nothing brings about yet: refused, never
 // ignored.
 void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
@@ -127,8 +113,6 @@ void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
         {"spec.autostart", "has no meaning with --rm: it is deleted once it has stopped"});
   }
   if (spec.has_health()) out.push_back({"spec.health", "health checks are not supported yet"});
-  if (spec.privileged()) out.push_back({"spec.privileged", "is not supported yet"});
-  CheckConfinementNotYet(spec, out);
 }
 
 }  // namespace
@@ -158,6 +142,7 @@ Violations ValidateResources(const v1::Resources& resources) {
     out.push_back(
         {"spec.resources.pids", absl::StrCat(resources.pids(), " is not above 0: give e.g. 512")});
   }
+  CheckShares(resources, out);
   return out;
 }
 
@@ -191,6 +176,7 @@ Violations ValidateWorkload(const v1::Workload& workload) {
   CheckWords(spec, out);
   CheckEnvironment(spec, out);
   CheckProcess(spec, out);
+  CheckConfinement(spec, out);
   CheckNotYet(spec, out);
   for (auto& violation : ValidateResources(spec.resources())) out.push_back(std::move(violation));
   std::map<std::string, std::string> labels(workload.labels().begin(), workload.labels().end());

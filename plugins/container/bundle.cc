@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
 
@@ -16,34 +18,89 @@ constexpr int64_t kPeriod = 100000;
 constexpr int64_t kMinQuota = 1000;
 constexpr uint32_t kIds = 65536;
 
-// Docker's set without what is of no use in a user namespace (MKNOD, AUDIT_WRITE).
-constexpr const char* kCapabilities[] = {
-    "CAP_CHOWN",   "CAP_DAC_OVERRIDE", "CAP_FOWNER",           "CAP_FSETID",
-    "CAP_KILL",    "CAP_SETGID",       "CAP_SETUID",           "CAP_SETPCAP",
-    "CAP_SETFCAP", "CAP_NET_RAW",      "CAP_NET_BIND_SERVICE", "CAP_SYS_CHROOT"};
-
-constexpr const char* kNamespaces[] = {"pid", "network", "ipc", "uts", "mount", "user", "cgroup"};
+constexpr const char* kNamespaces[] = {"pid", "network", "ipc", "uts", "mount", "cgroup"};
 
 // What of the kernel's own a container has no business with.
-constexpr const char* kMasked[] = {"/proc/acpi",       "/proc/kcore", "/proc/keys",
-                                   "/proc/timer_list", "/proc/scsi",  "/proc/latency_stats",
+constexpr const char* kMasked[] = {"/proc/acpi",
+                                   "/proc/asound",
+                                   "/proc/interrupts",
+                                   "/proc/kcore",
+                                   "/proc/keys",
+                                   "/proc/latency_stats",
+                                   "/proc/sched_debug",
+                                   "/proc/scsi",
+                                   "/proc/timer_list",
+                                   "/proc/timer_stats",
+                                   "/sys/devices/virtual/powercap",
                                    "/sys/firmware"};
 constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                      "/proc/sysrq-trigger"};
+
+constexpr char kInitInside[] = "/dev/.vx-init";
+
+constexpr int64_t kDefaultTmpfs = int64_t{64} << 20;
+constexpr uint32_t kTmpfsMode = 01777;
 
 json Mount(const char* destination, const char* type, const char* source,
            std::initializer_list<const char*> options) {
   return {{"destination", destination}, {"type", type}, {"source", source}, {"options", options}};
 }
 
-json Mounts() {
-  return {Mount("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}),
-          Mount("/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=64k"}),
-          Mount("/dev/pts", "devpts", "devpts",
-                {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}),
-          Mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=64m"}),
-          Mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}),
-          Mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"})};
+// Half of the memory that it may have, as the kernel has it for the host.
+int64_t TmpfsSize(const v1::Tmpfs& tmpfs, const v1::Resources& resources) {
+  if (tmpfs.has_size_bytes()) return tmpfs.size_bytes();
+  return resources.has_memory_bytes() ? resources.memory_bytes() / 2 : kDefaultTmpfs;
+}
+
+json TmpfsMount(const v1::Tmpfs& tmpfs, const v1::Resources& resources) {
+  const uint32_t mode = tmpfs.has_mode() ? tmpfs.mode() : kTmpfsMode;
+  return {{"destination", tmpfs.target()},
+          {"type", "tmpfs"},
+          {"source", "tmpfs"},
+          {"options",
+           {"nosuid", "nodev", tmpfs.exec() ? "exec" : "noexec", absl::StrFormat("mode=%o", mode),
+            absl::StrCat("size=", TmpfsSize(tmpfs, resources))}}};
+}
+
+// One that lies on another comes after it.
+json Mounts(const BundleSpec& spec) {
+  const char* access = spec.confinement.sees_all ? "rw" : "ro";
+  json mounts = {
+      Mount("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}),
+      Mount("/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=64k"}),
+      Mount("/dev/pts", "devpts", "devpts",
+            {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}),
+      Mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=64m"}),
+      Mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}),
+      Mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", access})};
+  if (!spec.init_program.empty()) {
+    mounts.push_back(Mount(kInitInside, "bind", spec.init_program.c_str(),
+                           {"bind", "ro", "nosuid", "nodev", "exec"}));
+  }
+  std::vector<v1::Tmpfs> sorted = spec.confinement.tmpfs;
+  std::stable_sort(sorted.begin(), sorted.end(), [](const v1::Tmpfs& a, const v1::Tmpfs& b) {
+    return a.target().size() < b.target().size();
+  });
+  for (const v1::Tmpfs& tmpfs : sorted) mounts.push_back(TmpfsMount(tmpfs, spec.resources));
+  return mounts;
+}
+
+json Devices(const Confinement& confinement) {
+  json out = json::array();
+  for (const HostDevice& device : confinement.devices) {
+    json entry = {{"path", device.path},
+                  {"type", std::string(1, device.type)},
+                  {"major", device.major},
+                  {"minor", device.minor},
+                  {"fileMode", device.mode}};
+    // With ids of its own they are its root's.
+    if (!confinement.user_namespace) {
+      entry["uid"] = device.uid;
+      entry["gid"] = device.gid;
+    }
+    out.push_back(std::move(entry));
+  }
+  return out;
 }
 
 std::vector<std::string> Environment(const BundleSpec& spec) {
@@ -55,16 +112,22 @@ std::vector<std::string> Environment(const BundleSpec& spec) {
 }
 
 json Process(const BundleSpec& spec) {
-  return {
-      {"args", spec.process.argv},
+  const Confinement& confinement = spec.confinement;
+  const std::vector<std::string>& capabilities = confinement.capabilities;
+  std::vector<std::string> args = spec.process.argv;
+  if (!spec.init_program.empty()) args.insert(args.begin(), kInitInside);
+  json process = {
+      {"args", args},
       {"env", Environment(spec)},
       {"cwd", spec.process.working_dir},
       {"terminal", spec.terminal},
       {"user", {{"uid", 0}, {"gid", 0}}},
-      {"noNewPrivileges", true},
+      {"noNewPrivileges", !confinement.new_privileges},
       {"oomScoreAdj", spec.oom_score_adj},
       {"capabilities",
-       {{"bounding", kCapabilities}, {"effective", kCapabilities}, {"permitted", kCapabilities}}}};
+       {{"bounding", capabilities}, {"effective", capabilities}, {"permitted", capabilities}}}};
+  if (!confinement.apparmor.empty()) process["apparmorProfile"] = confinement.apparmor;
+  return process;
 }
 
 json Resources(const v1::Resources& resources) {
@@ -76,23 +139,31 @@ json Resources(const v1::Resources& resources) {
   return out;
 }
 
-json Namespaces() {
+json Namespaces(const Confinement& confinement) {
   json out = json::array();
   for (const char* type : kNamespaces) out.push_back({{"type", type}});
+  if (confinement.user_namespace) out.push_back({{"type", "user"}});
   return out;
 }
 
 json Linux(const BundleSpec& spec) {
-  const json mapping = {{{"containerID", 0}, {"hostID", spec.first_id}, {"size", kIds}}};
-  return {{"namespaces", Namespaces()},
-          {"uidMappings", mapping},
-          {"gidMappings", mapping},
-          {"cgroupsPath", spec.cgroup},
-          {"resources", Resources(spec.resources)},
-          // The network is the container's own: all its ports are its users'.
-          {"sysctl", {{"net.ipv4.ip_unprivileged_port_start", "0"}}},
-          {"maskedPaths", kMasked},
-          {"readonlyPaths", kReadOnly}};
+  const Confinement& confinement = spec.confinement;
+  json out = {{"namespaces", Namespaces(confinement)},
+              {"cgroupsPath", spec.cgroup},
+              {"resources", Resources(spec.resources)},
+              {"devices", Devices(confinement)},
+              // The network is the container's own: all its ports are its users'.
+              {"sysctl", {{"net.ipv4.ip_unprivileged_port_start", "0"}}}};
+  if (confinement.user_namespace) {
+    const json mapping = {{{"containerID", 0}, {"hostID", spec.first_id}, {"size", kIds}}};
+    out["uidMappings"] = mapping;
+    out["gidMappings"] = mapping;
+  }
+  if (!confinement.sees_all) {
+    out["maskedPaths"] = kMasked;
+    out["readonlyPaths"] = kReadOnly;
+  }
+  return out;
 }
 
 json Annotations(const BundleSpec& spec) {
@@ -121,9 +192,9 @@ CgroupLimits ToLimits(const v1::Resources& resources) {
 std::string MakeBundle(const BundleSpec& spec) {
   const json config = {{"ociVersion", "1.1.0"},
                        {"process", Process(spec)},
-                       {"root", {{"path", "rootfs"}}},
+                       {"root", {{"path", "rootfs"}, {"readonly", spec.confinement.read_only}}},
                        {"hostname", spec.process.hostname},
-                       {"mounts", Mounts()},
+                       {"mounts", Mounts(spec)},
                        {"linux", Linux(spec)},
                        {"annotations", Annotations(spec)}};
   // What a user gave need not be UTF-8.

@@ -8,6 +8,7 @@
 
 #include "daemon/driver/driver.h"
 #include "plugins/container/cgroup.h"
+#include "plugins/container/confinement.h"
 
 namespace vx::container {
 
@@ -19,13 +20,17 @@ struct BundleSpec {
   bool sets_home = false;
   bool terminal = false;
   v1::Resources resources;
+  Confinement confinement;
   std::vector<std::string> layers;  // bottom first
   std::string root;                 // folder of upper and work
   bool is_volatile = false;
   std::string cgroup;
   int oom_score_adj = 0;
   std::string seccomp_file;
-  // First host id of the container's 65,536.
+  // vx-init on the host, to run the command under; empty: the command is the first
+  // process.
+  std::string init_program;
+  // First host id of the container's 65,536, where it has ids of its own.
   uint32_t first_id = 0;
 };
 

@@ -113,9 +113,13 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   const v1::WorkloadSpec& spec = workload.spec();
   BundleSpec bundle;
   VX_ASSIGN_OR_RETURN(bundle.process, driver::ResolveProcess(workload, base.config));
-  VX_ASSIGN_OR_RETURN(driver::IdRanges ids, Ids());
-  VX_ASSIGN_OR_RETURN(bundle.first_id, ids.Claim(uid));
-  VX_ASSIGN_OR_RETURN(bundle.seccomp_file, seccomp_.File());
+  VX_ASSIGN_OR_RETURN(bundle.confinement, ToConfinement(spec));
+  if (bundle.confinement.user_namespace) {
+    VX_ASSIGN_OR_RETURN(driver::IdRanges ids, Ids());
+    VX_ASSIGN_OR_RETURN(bundle.first_id, ids.Claim(uid));
+  }
+  VX_ASSIGN_OR_RETURN(bundle.seccomp_file, SeccompFile(uid, spec));
+  if (spec.init()) bundle.init_program = absl::StrCat(environment_.bin_dir, "/vx-init");
   bundle.sets_home = spec.env().contains("HOME") || Sets(base.config.env(), "HOME=");
   bundle.terminal = spec.tty();
   bundle.resources = spec.resources();
@@ -128,6 +132,13 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   VX_RETURN_IF_ERROR(WriteRunNotes(dir, {bundle.process.stop_signal, bundle.process.argv[0],
                                          bundle.process.user, bundle.process.working_dir}));
   return WriteFileAtomic(absl::StrCat(dir, "/config.json"), MakeBundle(bundle), 0600);
+}
+
+absl::StatusOr<std::string> ContainerDriver::SeccompFile(const std::string& uid,
+                                                         const v1::WorkloadSpec& spec) {
+  if (IsUnfiltered(spec)) return "";
+  if (!HasOwnFilter(spec)) return seccomp_.File();
+  return KeepSeccompProfile(layout_.OwnSeccomp(uid), spec.security().seccomp());
 }
 
 absl::StatusOr<ContainerDriver::Shim> ContainerDriver::LaunchShim(

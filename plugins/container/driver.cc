@@ -9,6 +9,7 @@
 #include "daemon/base/status_macros.h"
 #include "daemon/driver/module.h"
 #include "plugins/container/bundle.h"
+#include "plugins/container/confinement.h"
 #include "plugins/container/probe.h"
 #include "plugins/container/run_files.h"
 
@@ -116,6 +117,9 @@ std::vector<FieldViolation> ContainerDriver::Validate(const v1::WorkloadSpec& sp
   if (resources.has_disk_bytes()) {
     violations.push_back({"spec.resources.disk_bytes",
                           "containers have no disk of a fixed size; leave it out or use kind vm"});
+  }
+  for (FieldViolation& violation : CheckConfinement(spec)) {
+    violations.push_back(std::move(violation));
   }
   return violations;
 }

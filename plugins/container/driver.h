@@ -82,6 +82,8 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
   absl::StatusOr<driver::Base> ReadBase(const std::string& uid) const;
   absl::StatusOr<driver::IdRanges> Ids() const;
   absl::Status WriteBundle(const v1::Workload& workload, const driver::Base& base);
+  // Path of the profile that a workload runs under; empty: none.
+  absl::StatusOr<std::string> SeccompFile(const std::string& uid, const v1::WorkloadSpec& spec);
   absl::StatusOr<Shim> LaunchShim(const std::string& uid, const v1::WorkloadSpec& spec) const;
   absl::StatusOr<driver::Endpoint> OpenEndpoint(const std::string& uid) const;
   absl::Status RemoveRun(const std::string& uid);

@@ -3,6 +3,7 @@
 //   STATE/UID/root/{upper,work}  the writable layer
 //   STATE/UID/{layers,image}     the base: folders, one a line; an ImageConfig
 //   STATE/UID/log                output of all its runs
+//   STATE/UID/seccomp/           a profile of its own, and its compiled form
 //   STATE/.trash/                what is being removed
 //   STATE/.seccomp/              the profile and its compiled form
 //   RUNTIME/UID/                 one run: the OCI bundle (config.json), the shim's
@@ -30,6 +31,9 @@ struct Layout {
   std::string Layers(const std::string& uid) const { return absl::StrCat(State(uid), "/layers"); }
   std::string Image(const std::string& uid) const { return absl::StrCat(State(uid), "/image"); }
   std::string Log(const std::string& uid) const { return absl::StrCat(State(uid), "/log"); }
+  std::string OwnSeccomp(const std::string& uid) const {
+    return absl::StrCat(State(uid), "/seccomp");
+  }
   std::string Trash() const { return absl::StrCat(state_dir, "/.trash"); }
   std::string Seccomp() const { return absl::StrCat(state_dir, "/.seccomp"); }
 

@@ -16,6 +16,14 @@ uint64_t Hash(absl::string_view text) {
 
 }  // namespace
 
+absl::StatusOr<std::string> KeepSeccompProfile(const std::string& dir, absl::string_view profile) {
+  const uint64_t hash = Hash(absl::StrCat(VX_BUILD_ID, "\n", profile));
+  const std::string path = absl::StrCat(dir, "/", absl::Hex(hash, absl::kZeroPad16), ".json");
+  VX_RETURN_IF_ERROR(MakeDirs(dir, 0700));
+  if (!PathExists(path)) VX_RETURN_IF_ERROR(WriteFileAtomic(path, profile, 0600));
+  return path;
+}
+
 absl::StatusOr<std::string> SeccompProfile::File() {
   absl::MutexLock lock(&mutex_);
   if (!file_.empty()) return file_;
@@ -23,11 +31,7 @@ absl::StatusOr<std::string> SeccompProfile::File() {
   if (!override_file_.empty()) {
     VX_ASSIGN_OR_RETURN(profile, ReadFile(override_file_));
   }
-  const uint64_t hash = Hash(absl::StrCat(VX_BUILD_ID, "\n", profile));
-  const std::string path = absl::StrCat(dir_, "/", absl::Hex(hash, absl::kZeroPad16), ".json");
-  VX_RETURN_IF_ERROR(MakeDirs(dir_, 0700));
-  if (!PathExists(path)) VX_RETURN_IF_ERROR(WriteFileAtomic(path, profile, 0600));
-  file_ = path;
+  VX_ASSIGN_OR_RETURN(file_, KeepSeccompProfile(dir_, profile));
   return file_;
 }
 

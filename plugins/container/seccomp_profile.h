@@ -12,6 +12,10 @@ namespace vx::container {
 
 absl::string_view DefaultSeccompProfile();
 
+// Path of a file below `dir` that holds the profile, made where it is not there; another
+// profile or another build has another name.
+absl::StatusOr<std::string> KeepSeccompProfile(const std::string& dir, absl::string_view profile);
+
 // Keeps the profile in a file for vx-runtime, which puts the compiled program
 // beside it; another profile or another build has another name. Thread-safe.
 class SeccompProfile {

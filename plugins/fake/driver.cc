@@ -178,6 +178,9 @@ std::vector<FieldViolation> FakeDriver::Validate(const v1::WorkloadSpec& spec) c
   if (!vm && limits.has_disk_bytes()) {
     violations.push_back({"spec.resources.disk_bytes", "a container has no disk of its own"});
   }
+  if (vm && (spec.privileged() || spec.has_security() || spec.devices_size() > 0)) {
+    violations.push_back({"spec.security", "a VM's kernel is its own"});
+  }
   return violations;
 }
 

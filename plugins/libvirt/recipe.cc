@@ -19,6 +19,37 @@ int VirtualCpus(const v1::Resources& resources) {
   return resources.has_cpus() ? static_cast<int>(std::ceil(resources.cpus())) : 1;
 }
 
+// A spec says how much a command may reach of the host's kernel; in a VM there is none of
+// it to reach.
+void CheckConfinement(const v1::WorkloadSpec& spec, std::vector<FieldViolation>& out) {
+  const v1::Resources& resources = spec.resources();
+  const struct {
+    bool given;
+    const char* field;
+    const char* why;
+  } refusals[] = {
+      {spec.privileged(), "spec.privileged",
+       "a VM has a kernel of its own, where the command is root already; leave it out"},
+      {spec.has_security(), "spec.security",
+       "what a command may ask of the host's kernel is limited for containers; a VM's kernel is "
+       "its own"},
+      {spec.devices_size() > 0, "spec.devices",
+       "a VM has devices of its own; the host's are for containers"},
+      {spec.read_only(), "spec.read_only", "a VM's root can't be made read-only yet"},
+      {spec.tmpfs_size() > 0, "spec.tmpfs", "a VM can't be given filesystems in memory yet"},
+      {resources.has_cpu_weight(), "spec.resources.cpu_weight",
+       "a VM can't be given a weight yet; limit its cpus instead"},
+      {!resources.cpuset().empty(), "spec.resources.cpuset",
+       "a VM can't be bound to cpus yet; limit its cpus instead"},
+      {resources.has_memory_reservation_bytes(), "spec.resources.memory_reservation_bytes",
+       "a VM's memory is its own and not taken back; leave it out"},
+      {resources.has_swap_bytes(), "spec.resources.swap_bytes",
+       "a VM swaps by itself, to disks of its own; leave it out"}};
+  for (const auto& refusal : refusals) {
+    if (refusal.given) out.push_back({refusal.field, refusal.why});
+  }
+}
+
 }  // namespace
 
 std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec) {
@@ -46,6 +77,7 @@ std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec) {
   if (spec.tty()) {
     violations.push_back({"spec.tty", "the command of a VM has no terminal yet: leave -t out"});
   }
+  CheckConfinement(spec, violations);
   return violations;
 }
 

@@ -41,6 +41,38 @@ TEST_F(AccessTest, AnOperatorGetsNothingOfTheHostUnlessTheConfigGrantsIt) {
   EXPECT_TRUE(As("fd:2048", request).ok());
 }
 
+TEST_F(AccessTest, AnOperatorIsRefusedEachFieldThatReachesTheHost) {
+  const auto spec = [](v1::CreateWorkloadRequest& request) {
+    return request.mutable_workload()->mutable_spec();
+  };
+  v1::CreateWorkloadRequest seccomp, apparmor, userns, device;
+  spec(seccomp)->mutable_security()->set_seccomp("unconfined");
+  spec(apparmor)->mutable_security()->set_apparmor("unconfined");
+  spec(userns)->mutable_security()->set_host_userns(true);
+  spec(device)->add_devices()->set_source("/dev/null");
+  for (const auto& [request, field] :
+       {std::pair{&seccomp, "spec.security.seccomp"},
+        std::pair{&apparmor, "spec.security.apparmor"},
+        std::pair{&userns, "spec.security.host_userns"}, std::pair{&device, "spec.devices"}}) {
+    const absl::Status denied = As("fd:2049", *request).status();
+    EXPECT_EQ(denied.code(), absl::StatusCode::kPermissionDenied) << field;
+    EXPECT_THAT(std::string(denied.message()), testing::HasSubstr(field));
+    EXPECT_TRUE(As("fd:2049", *request, /*host_access=*/true).ok()) << field;
+    EXPECT_TRUE(As("fd:2048", *request).ok()) << field;
+  }
+}
+
+TEST_F(AccessTest, AnOperatorMayConfineItsWorkloads) {
+  v1::CreateWorkloadRequest request;
+  v1::WorkloadSpec* spec = request.mutable_workload()->mutable_spec();
+  spec->set_read_only(true);
+  spec->add_tmpfs()->set_target("/tmp");
+  spec->mutable_security()->add_cap_drop("ALL");
+  spec->mutable_security()->add_cap_add("NET_ADMIN");
+  spec->mutable_security()->set_new_privileges(true);
+  EXPECT_TRUE(As("fd:2049", request).ok());
+}
+
 TEST_F(AccessTest, AFieldInsideARepeatedMessageIsFoundToo) {
   v1::CreateWorkloadRequest request;
   request.mutable_workload()->mutable_spec()->add_mounts()->set_source("/etc");

@@ -45,10 +45,10 @@ TEST_F(RequestsTest, WhatIsNotSupportedYetIsRefusedNotIgnored) {
   wanted.mutable_spec()->set_restart(v1::RESTART_POLICY_ALWAYS);
   wanted.mutable_spec()->add_networks("lan");
   wanted.mutable_spec()->mutable_health();
-  wanted.mutable_spec()->set_privileged(true);
-  EXPECT_THAT(Fields(Refused(wanted)),
-              testing::UnorderedElementsAre("spec.ports", "spec.mounts", "spec.restart",
-                                            "spec.networks", "spec.health", "spec.privileged"));
+  wanted.mutable_spec()->add_tmpfs()->set_target("tmp");
+  EXPECT_THAT(Fields(Refused(wanted)), testing::UnorderedElementsAre(
+                                           "spec.ports", "spec.mounts", "spec.restart",
+                                           "spec.networks", "spec.health", "spec.tmpfs[0].target"));
 }
 
 TEST_F(RequestsTest, ANameIsTakenOnce) {

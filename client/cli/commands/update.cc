@@ -46,9 +46,9 @@ absl::Status MergeLabels(client::Connection& connection, const UpdateFlags& flag
 
 void FillMask(const UpdateFlags& flags, google::protobuf::FieldMask* mask) {
   if (!flags.labels.empty()) mask->add_paths("labels");
-  if (flags.spec.cpus.has_value()) mask->add_paths("spec.resources.cpus");
-  if (flags.spec.memory.has_value()) mask->add_paths("spec.resources.memory_bytes");
-  if (flags.spec.pids.has_value()) mask->add_paths("spec.resources.pids");
+  for (const std::string& field : GivenResources(flags.spec)) {
+    mask->add_paths(absl::StrCat("spec.resources.", field));
+  }
   if (flags.autostart.has_value()) mask->add_paths("spec.autostart");
 }
 
@@ -56,7 +56,7 @@ absl::StatusOr<v1::Operation> Begin(Context& context, const UpdateFlags& flags) 
   v1::UpdateWorkloadRequest request;
   FillMask(flags, request.mutable_update_mask());
   if (request.update_mask().paths().empty()) {
-    return UsageError("nothing to change", "give --label, --cpus, --memory, --pids or --autostart");
+    return UsageError("nothing to change", "give --label, --autostart or a limit, e.g. --memory");
   }
   v1::Workload* workload = request.mutable_workload();
   workload->set_name(flags.name);

@@ -29,6 +29,7 @@
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
 #include "plugins/container/cgroup.h"
+#include "plugins/container/runtime/capabilities.h"
 
 namespace vx::container {
 
@@ -171,9 +172,5 @@ absl::Status ParseExecProcess(absl::string_view json, Config& config);
 
 // What `features` says of what the parser takes.
 std::vector<std::string> MountOptionNames();
-std::vector<std::string> CapabilityNames();
-
-// Number of a capability ("CAP_CHOWN"); -1 when there is no such.
-int CapabilityNumber(absl::string_view name);
 
 }  // namespace vx::container

@@ -24,9 +24,9 @@ struct NamespaceType {
   int flag;
 };
 
-constexpr NamespaceType kNamespaces[] = {{"pid", CLONE_NEWPID},      {"network", CLONE_NEWNET},
-                                         {"mount", CLONE_NEWNS},     {"ipc", CLONE_NEWIPC},
-                                         {"uts", CLONE_NEWUTS},      {"user", CLONE_NEWUSER},
+constexpr NamespaceType kNamespaces[] = {{"pid", CLONE_NEWPID},       {"network", CLONE_NEWNET},
+                                         {"mount", CLONE_NEWNS},      {"ipc", CLONE_NEWIPC},
+                                         {"uts", CLONE_NEWUTS},       {"user", CLONE_NEWUSER},
                                          {"cgroup", CLONE_NEWCGROUP}, {"time", CLONE_NEWTIME}};
 
 bool Has(const Config& config, int flag) {

@@ -97,7 +97,8 @@ bool TakeFlag(const std::string& option, MountConfig& mount) {
     Take(*own, mount.flags, mount.cleared);
     return true;
   }
-  const MountOption* below = name.empty() || name[0] != 'r' ? nullptr : FindAttribute(name.substr(1));
+  const MountOption* below =
+      name.empty() || name[0] != 'r' ? nullptr : FindAttribute(name.substr(1));
   if (below != nullptr) {
     Take(*below, mount.recursive_flags, mount.recursive_cleared);
     return true;

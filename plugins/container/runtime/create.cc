@@ -17,6 +17,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
@@ -25,6 +26,7 @@
 #include "plugins/container/runtime/command.h"
 #include "plugins/container/runtime/config.h"
 #include "plugins/container/runtime/config_parts.h"
+#include "plugins/container/runtime/identity.h"
 #include "plugins/container/runtime/init.h"
 #include "plugins/container/runtime/json_fields.h"
 #include "plugins/container/runtime/paths.h"
@@ -92,6 +94,7 @@ class Creation {
   void ApplyOomScore() const;
   void Warn(const std::string& text) const;
   absl::Status CheckHost() const;
+  void LimitCapabilities();
   absl::StatusOr<UniqueFd> MapIds() const;
   absl::Status WaitForInit();
   absl::Status WriteFiles() const;
@@ -133,6 +136,7 @@ absl::Status Creation::Run() {
     VX_RETURN_IF_ERROR(SealSelf({options_.exec_fd, options_.error_fd, options_.console_fd}));
   }
   VX_RETURN_IF_ERROR(CheckHost());
+  LimitCapabilities();
   VX_ASSIGN_OR_RETURN(filter_, FilterOf(config_));
   VX_RETURN_IF_ERROR(OpenConsole());
   VX_RETURN_IF_ERROR(MakeFolder());
@@ -244,6 +248,24 @@ void Creation::ApplyOomScore() const {
 void Creation::Warn(const std::string& text) const {
   const std::string line = absl::StrCat("warning: ", text, "\n");
   if (write(options_.error_fd, line.data(), line.size()) < 0) return;
+}
+
+// Without a user namespace nobody gets what the runtime itself does not have.
+void Creation::LimitCapabilities() {
+  const absl::StatusOr<uint64_t> own = OwnCapabilities();
+  if ((config_.new_namespaces & CLONE_NEWUSER) != 0 || !own.ok()) return;
+  Capabilities& wanted = config_.process.capabilities;
+  std::vector<std::string> lost;
+  const std::vector<std::string> names = CapabilityNames();
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (((wanted.permitted & ~*own) >> i & 1) != 0) lost.push_back(names[i]);
+  }
+  for (uint64_t* set : {&wanted.bounding, &wanted.effective, &wanted.permitted, &wanted.inheritable,
+                        &wanted.ambient}) {
+    *set &= *own;
+  }
+  if (lost.empty()) return;
+  Warn(absl::StrCat("not granted, as the host does not have them: ", absl::StrJoin(lost, ", ")));
 }
 
 // What the bundle asks of the host.

@@ -169,6 +169,13 @@ absl::StatusOr<Identity> ResolveIdentity(const Config& config) {
   return identity;
 }
 
+absl::StatusOr<uint64_t> OwnCapabilities() {
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct data[2] = {};
+  if (syscall(SYS_capget, &header, data) < 0) return ErrnoError(errno, "read capabilities");
+  return data[0].permitted | uint64_t{data[1].permitted} << 32;
+}
+
 absl::Status Assume(const Identity& identity, const Capabilities& capabilities) {
   VX_RETURN_IF_ERROR(DropBounding(capabilities.bounding));
   if (prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0) return ErrnoError(errno, "keep capabilities");

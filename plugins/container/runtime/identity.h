@@ -35,6 +35,9 @@ absl::StatusOr<Identity> ParseIdentity(const std::string& user, absl::string_vie
 // In the container, after the root is "/": of vx.user, or else of process.user.
 absl::StatusOr<Identity> ResolveIdentity(const Config& config);
 
+// Bits of what this process may have.
+absl::StatusOr<uint64_t> OwnCapabilities();
+
 // Takes it on, and keeps `capabilities` (of the container's user namespace) alone.
 // The last thing that needs rights.
 absl::Status Assume(const Identity& identity, const Capabilities& capabilities);

@@ -37,8 +37,8 @@ std::string LinkTarget(int dir, const std::string& name) {
 
 bool MakeEntry(int dir, const std::string& name, bool is_dir) {
   if (is_dir) return mkdirat(dir, name.c_str(), 0755) == 0;
-  return UniqueFd(openat(dir, name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC,
-                         0644))
+  return UniqueFd(
+             openat(dir, name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0644))
       .valid();
 }
 

@@ -28,9 +28,9 @@ struct AttributeOf {
 };
 
 // MS_* to MOUNT_ATTR_*. How access times are kept is a field of several bits.
-constexpr AttributeOf kAttributes[] = {{1, MOUNT_ATTR_RDONLY},        {2, MOUNT_ATTR_NOSUID},
-                                       {4, MOUNT_ATTR_NODEV},         {8, MOUNT_ATTR_NOEXEC},
-                                       {256, MOUNT_ATTR_NOSYMFOLLOW}, {2048, MOUNT_ATTR_NODIRATIME}};
+constexpr AttributeOf kAttributes[] = {
+    {1, MOUNT_ATTR_RDONLY}, {2, MOUNT_ATTR_NOSUID},        {4, MOUNT_ATTR_NODEV},
+    {8, MOUNT_ATTR_NOEXEC}, {256, MOUNT_ATTR_NOSYMFOLLOW}, {2048, MOUNT_ATTR_NODIRATIME}};
 constexpr AttributeOf kAccessTimes[] = {{1 << 10, MOUNT_ATTR_NOATIME},
                                         {1 << 21, MOUNT_ATTR_RELATIME},
                                         {1 << 24, MOUNT_ATTR_STRICTATIME}};
@@ -65,9 +65,8 @@ absl::Status SetOption(int fs, absl::string_view option, const std::string& type
   const std::pair<std::string, std::string> parts = absl::StrSplit(option, absl::MaxSplits('=', 1));
   const bool has_value = option.find('=') != absl::string_view::npos;
   const long done =
-      has_value
-          ? Configure(fs, FSCONFIG_SET_STRING, parts.first.c_str(), parts.second.c_str())
-          : Configure(fs, FSCONFIG_SET_FLAG, parts.first.c_str(), nullptr);
+      has_value ? Configure(fs, FSCONFIG_SET_STRING, parts.first.c_str(), parts.second.c_str())
+                : Configure(fs, FSCONFIG_SET_FLAG, parts.first.c_str(), nullptr);
   return done == 0 ? absl::OkStatus()
                    : Failed(fs, errno, absl::StrCat("mount ", type, " with ", option));
 }
@@ -167,8 +166,8 @@ absl::StatusOr<UniqueFd> NewMount(const std::string& type, const std::string& so
   if (Configure(fs.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr) < 0) {
     return Failed(fs.get(), errno, absl::StrCat("mount ", type));
   }
-  UniqueFd mount(static_cast<int>(
-      syscall(SYS_fsmount, fs.get(), FSMOUNT_CLOEXEC, ToAttributes(flags).set)));
+  UniqueFd mount(
+      static_cast<int>(syscall(SYS_fsmount, fs.get(), FSMOUNT_CLOEXEC, ToAttributes(flags).set)));
   if (!mount.valid()) return Failed(fs.get(), errno, absl::StrCat("mount ", type));
   return mount;
 }

@@ -252,9 +252,8 @@ absl::StatusOr<SeccompProgram> CompileSeccomp(const Json& profile, uint64_t capa
 
 absl::StatusOr<SeccompProgram> LoadSeccomp(const std::string& profile_path, uint64_t capabilities) {
   const ProfileContext context = ProfileContext::Here(capabilities);
-  const std::string cache =
-      absl::StrCat(profile_path, ".", absl::Hex(capabilities), "-", context.kernel_major, ".",
-                   context.kernel_minor, ".bpf");
+  const std::string cache = absl::StrCat(profile_path, ".", absl::Hex(capabilities), "-",
+                                         context.kernel_major, ".", context.kernel_minor, ".bpf");
   auto cached = ReadProgram(cache);
   if (cached.ok()) return cached;
   VX_ASSIGN_OR_RETURN(SeccompProgram program, CompileFile(profile_path, capabilities));

@@ -20,13 +20,11 @@ using SeccompProgram = std::vector<sock_filter>;
 // container that may have these capabilities. System calls that this machine does not
 // have are left out. INVALID_ARGUMENT (BAD_CONFIG) names what makes no sense, or can't be
 // had: listeners and flags but TSYNC.
-absl::StatusOr<SeccompProgram> CompileSeccomp(const nlohmann::json& profile,
-                                              uint64_t capabilities);
+absl::StatusOr<SeccompProgram> CompileSeccomp(const nlohmann::json& profile, uint64_t capabilities);
 
 // The program of a profile file: the compiled one beside it (PATH.CAPABILITIES-KERNEL.bpf),
 // or else compiled and kept there. (Compiling takes 10 ms, loading a compiled one 0.1 ms.)
-absl::StatusOr<SeccompProgram> LoadSeccomp(const std::string& profile_path,
-                                           uint64_t capabilities);
+absl::StatusOr<SeccompProgram> LoadSeccomp(const std::string& profile_path, uint64_t capabilities);
 
 // The filter that a configuration asks for, of its file or its text.
 absl::StatusOr<SeccompProgram> FilterOf(const Config& config);

@@ -16,12 +16,12 @@ namespace {
 
 // All that the specification names.
 constexpr const char* kArchitectures[] = {
-    "SCMP_ARCH_X86",         "SCMP_ARCH_X86_64",    "SCMP_ARCH_X32",     "SCMP_ARCH_ARM",
-    "SCMP_ARCH_AARCH64",     "SCMP_ARCH_MIPS",      "SCMP_ARCH_MIPS64",  "SCMP_ARCH_MIPS64N32",
-    "SCMP_ARCH_MIPSEL",      "SCMP_ARCH_MIPSEL64",  "SCMP_ARCH_PPC",     "SCMP_ARCH_PPC64",
-    "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC64LE",   "SCMP_ARCH_S390",    "SCMP_ARCH_S390X",
-    "SCMP_ARCH_PARISC",      "SCMP_ARCH_PARISC64",  "SCMP_ARCH_RISCV64", "SCMP_ARCH_LOONGARCH64",
-    "SCMP_ARCH_M68K",        "SCMP_ARCH_SH",        "SCMP_ARCH_SHEB"};
+    "SCMP_ARCH_X86",         "SCMP_ARCH_X86_64",   "SCMP_ARCH_X32",     "SCMP_ARCH_ARM",
+    "SCMP_ARCH_AARCH64",     "SCMP_ARCH_MIPS",     "SCMP_ARCH_MIPS64",  "SCMP_ARCH_MIPS64N32",
+    "SCMP_ARCH_MIPSEL",      "SCMP_ARCH_MIPSEL64", "SCMP_ARCH_PPC",     "SCMP_ARCH_PPC64",
+    "SCMP_ARCH_MIPSEL64N32", "SCMP_ARCH_PPC64LE",  "SCMP_ARCH_S390",    "SCMP_ARCH_S390X",
+    "SCMP_ARCH_PARISC",      "SCMP_ARCH_PARISC64", "SCMP_ARCH_RISCV64", "SCMP_ARCH_LOONGARCH64",
+    "SCMP_ARCH_M68K",        "SCMP_ARCH_SH",       "SCMP_ARCH_SHEB"};
 
 // How `uname -m`, Docker and libseccomp call a machine, and what else runs on it.
 struct Machine {
@@ -127,9 +127,9 @@ absl::StatusOr<bool> RuleApplies(const Json& rule, const std::string& where,
                                  const ProfileContext& context) {
   VX_ASSIGN_OR_RETURN(Filter with, ParseFilter(rule, "includes", where, context));
   VX_ASSIGN_OR_RETURN(Filter without, ParseFilter(rule, "excludes", where, context));
-  const bool included =
-      (with.arches.empty() || Holds(with.arches, context.machine)) &&
-      (with.capabilities & ~context.capabilities) == 0 && (!with.has_kernel || with.kernel_reached);
+  const bool included = (with.arches.empty() || Holds(with.arches, context.machine)) &&
+                        (with.capabilities & ~context.capabilities) == 0 &&
+                        (!with.has_kernel || with.kernel_reached);
   const bool excluded = Holds(without.arches, context.machine) ||
                         (without.capabilities & context.capabilities) != 0 ||
                         without.kernel_reached;

@@ -1,8 +1,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "daemon/base/file.h"
 #include "tests/unit/client/cli/fake_vxd.h"
 #include "tests/unit/client/cli/vxctl.h"
+#include "tests/unit/daemon/base/temp_dir.h"
 
 namespace vx::cli {
 namespace {
@@ -107,6 +109,85 @@ TEST_F(VxctlChanges, CreateSendsEveryFlag) {
   EXPECT_TRUE(spec.mounts(0).read_only());
 }
 
+TEST_F(VxctlChanges, CreateSendsWhatConfines) {
+  TempDir dir;
+  ASSERT_TRUE(WriteFileAtomic(dir.path() + "/p.json", "{}", 0600).ok());
+  const std::string profile = "seccomp=" + dir.path() + "/p.json";
+  CommandResult result = Vxctl(vxd_, {"create",
+                                      "--kind=container",
+                                      "--read-only",
+                                      "--init",
+                                      "--cap-add",
+                                      "NET_ADMIN",
+                                      "--cap-drop",
+                                      "ALL",
+                                      "--security",
+                                      profile,
+                                      "--security",
+                                      "apparmor=mine",
+                                      "--security",
+                                      "no-new-privileges=false",
+                                      "--userns",
+                                      "host",
+                                      "--device",
+                                      "/dev/fuse:/dev/f:rw",
+                                      "--device",
+                                      "/dev/null:r",
+                                      "--tmpfs",
+                                      "/tmp:size=1M,mode=700,exec",
+                                      "--tmpfs",
+                                      "/run",
+                                      "-m",
+                                      "64M",
+                                      "--cpu-weight",
+                                      "50",
+                                      "--cpuset",
+                                      "0",
+                                      "--memory-reservation",
+                                      "32M",
+                                      "--swap",
+                                      "16M",
+                                      "busybox"});
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  const v1::WorkloadSpec spec = vxd_.Asked<v1::CreateWorkloadRequest>().at(0).workload().spec();
+  EXPECT_TRUE(spec.read_only());
+  EXPECT_TRUE(spec.init());
+  EXPECT_FALSE(spec.privileged());
+  EXPECT_THAT(spec.security().cap_add(), ElementsAre("NET_ADMIN"));
+  EXPECT_THAT(spec.security().cap_drop(), ElementsAre("ALL"));
+  EXPECT_EQ(spec.security().seccomp(), "{}");
+  EXPECT_EQ(spec.security().apparmor(), "mine");
+  EXPECT_TRUE(spec.security().new_privileges());
+  EXPECT_TRUE(spec.security().host_userns());
+  EXPECT_EQ(spec.devices(0).target(), "/dev/f");
+  EXPECT_EQ(spec.devices(0).access(), "rw");
+  EXPECT_EQ(spec.devices(1).target(), "");
+  EXPECT_EQ(spec.devices(1).access(), "r");
+  EXPECT_EQ(spec.tmpfs(0).size_bytes(), 1 << 20);
+  EXPECT_EQ(spec.tmpfs(0).mode(), 0700u);
+  EXPECT_TRUE(spec.tmpfs(0).exec());
+  EXPECT_FALSE(spec.tmpfs(1).has_size_bytes());
+  EXPECT_EQ(spec.resources().cpu_weight(), 50);
+  EXPECT_EQ(spec.resources().cpuset(), "0");
+  EXPECT_EQ(spec.resources().memory_reservation_bytes(), 32 << 20);
+  EXPECT_EQ(spec.resources().swap_bytes(), 16 << 20);
+}
+
+TEST_F(VxctlChanges, WhatConfinesAndMakesNoSenseIsMisuse) {
+  for (const auto& [flag, value] :
+       {std::pair{"--tmpfs", "tmp"}, std::pair{"--tmpfs", "/t:size=much"},
+        std::pair{"--tmpfs", "/t:mode=9"}, std::pair{"--tmpfs", "/t:colour=red"},
+        std::pair{"--device", "fuse"}, std::pair{"--device", "/a:/b:r:w"},
+        std::pair{"--security", "seccomp="}, std::pair{"--security", "seccomp=/not/there"},
+        std::pair{"--security", "selinux=x"}, std::pair{"--userns", "guest"},
+        std::pair{"--cpu-weight", "much"}, std::pair{"--swap", "much"}}) {
+    CommandResult result = Vxctl(vxd_, {"create", "--kind=container", flag, value, "busybox"});
+    EXPECT_EQ(result.exit_code, 2) << flag << " " << value;
+    EXPECT_THAT(result.err, HasSubstr(flag)) << value;
+  }
+  EXPECT_TRUE(vxd_.Asked<v1::CreateWorkloadRequest>().empty());
+}
+
 TEST_F(VxctlChanges, CreateLeavesWhatIsNotGivenToTheDaemon) {
   EXPECT_EQ(Vxctl(vxd_, {"create", "--kind", "vm", "busybox"}).out, "quiet-fox\n");
   v1::Workload sent = vxd_.Asked<v1::CreateWorkloadRequest>().at(0).workload();
@@ -206,11 +287,14 @@ TEST_F(VxctlChanges, NothingActsOnAllByAccident) {
 }
 
 TEST_F(VxctlChanges, UpdateSendsAMaskOfWhatIsGiven) {
-  CommandResult result = Vxctl(vxd_, {"update", "a", "--cpus", "2", "-m", "1G"});
+  CommandResult result =
+      Vxctl(vxd_, {"update", "a", "--cpus", "2", "-m", "1G", "--cpuset", "0", "--swap", "0"});
   EXPECT_EQ(result.out, "a\n") << result.err;
   v1::UpdateWorkloadRequest request = vxd_.Asked<v1::UpdateWorkloadRequest>().at(0);
   EXPECT_THAT(request.update_mask().paths(),
-              ElementsAre("spec.resources.cpus", "spec.resources.memory_bytes"));
+              ElementsAre("spec.resources.cpus", "spec.resources.memory_bytes",
+                          "spec.resources.cpuset", "spec.resources.swap_bytes"));
+  EXPECT_TRUE(request.workload().spec().resources().has_swap_bytes());
   EXPECT_EQ(request.workload().spec().resources().memory_bytes(), int64_t{1} << 30);
 }
 

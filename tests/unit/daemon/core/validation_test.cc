@@ -26,7 +26,9 @@ std::vector<std::string> Refused(const v1::Workload& workload) {
   return fields;
 }
 
-TEST(ValidationTest, AGoodWorkloadHasNoViolation) { EXPECT_THAT(Refused(Good()), testing::IsEmpty()); }
+TEST(ValidationTest, AGoodWorkloadHasNoViolation) {
+  EXPECT_THAT(Refused(Good()), testing::IsEmpty());
+}
 
 TEST(ValidationTest, NamesFollowTheRule) {
   for (const char* good : {"", "a", "web-1", "0", "a-b-c"}) {
@@ -89,6 +91,60 @@ TEST(ValidationTest, LabelsAreBounded) {
   EXPECT_EQ(ValidateLabels({{"bad key", ""}}).size(), 1u);
   EXPECT_EQ(ValidateLabels({{"k", std::string(256, 'v')}}).size(), 1u);
   EXPECT_TRUE(ValidateLabels({{"org.example/role", "db"}}).empty());
+}
+
+TEST(ValidationTest, WhatConfinesIsCheckedFieldByField) {
+  v1::Workload good = Good();
+  v1::WorkloadSpec* spec = good.mutable_spec();
+  spec->add_tmpfs()->set_target("/tmp");
+  spec->mutable_tmpfs(0)->set_mode(01777);
+  spec->add_devices()->set_source("/dev/null");
+  spec->mutable_devices(0)->set_access("rm");
+  spec->set_privileged(true);
+  spec->set_read_only(true);
+  EXPECT_THAT(Refused(good), testing::IsEmpty());
+
+  v1::Workload bad = Good();
+  spec = bad.mutable_spec();
+  for (const char* target : {"tmp", "/", "/a/../b", "/t", "/t"}) {
+    spec->add_tmpfs()->set_target(target);
+  }
+  spec->mutable_tmpfs(3)->set_size_bytes(0);
+  spec->mutable_tmpfs(3)->set_mode(010000);
+  spec->add_devices()->set_source("null");
+  spec->add_devices()->set_source("/dev/null");
+  spec->mutable_devices(1)->set_target("/etc/x");
+  spec->mutable_devices(1)->set_access("rx");
+  spec->mutable_security()->set_seccomp(std::string((1 << 20) + 1, ' '));
+  spec->mutable_security()->set_apparmor("two words");
+  EXPECT_THAT(Refused(bad),
+              testing::ElementsAre(
+                  "spec.tmpfs[0].target", "spec.tmpfs[1].target", "spec.tmpfs[2].target",
+                  "spec.tmpfs[3].size_bytes", "spec.tmpfs[3].mode", "spec.tmpfs[4].target",
+                  "spec.devices[0].source", "spec.devices[0].target", "spec.devices[1].target",
+                  "spec.devices[1].access", "spec.security.seccomp", "spec.security.apparmor"));
+}
+
+TEST(ValidationTest, SharesOfTheHostAreInRange) {
+  for (const char* good : {"0", "0-0", "0,0-0"}) {
+    v1::Resources resources;
+    resources.set_cpuset(good);
+    EXPECT_TRUE(ValidateResources(resources).empty()) << good;
+  }
+  for (const char* bad : {"-1", "1-0", "0-", "0,", "a", "0-1-2", "100000"}) {
+    v1::Resources resources;
+    resources.set_cpuset(bad);
+    EXPECT_EQ(ValidateResources(resources).size(), 1u) << bad;
+  }
+  v1::Resources resources;
+  resources.set_memory_bytes(100 << 20);
+  resources.set_cpu_weight(10001);
+  resources.set_memory_reservation_bytes(200 << 20);
+  resources.set_swap_bytes(-1);
+  EXPECT_EQ(ValidateResources(resources).size(), 3u);
+  v1::Resources swap;
+  swap.set_swap_bytes(1);
+  EXPECT_EQ(ValidateResources(swap).size(), 1u) << "there is no limit that it adds to";
 }
 
 }  // namespace

@@ -245,8 +245,10 @@ TEST(Config, SysctlsOfAnOwnNamespaceAreTaken) {
   json config = Minimal();
   config["linux"]["namespaces"].push_back({{"type", "ipc"}});
   config["linux"]["namespaces"].push_back({{"type", "network"}, {"path", "/run/netns/n"}});
-  config["linux"]["sysctl"] = {{"kernel.shmmax", "1"}, {"fs.mqueue.msg_max", "2"},
-                               {"kernel.sem", "1 2 3 4"}, {"net/ipv4/conf/eth0.1/rp_filter", "1"}};
+  config["linux"]["sysctl"] = {{"kernel.shmmax", "1"},
+                               {"fs.mqueue.msg_max", "2"},
+                               {"kernel.sem", "1 2 3 4"},
+                               {"net/ipv4/conf/eth0.1/rp_filter", "1"}};
   EXPECT_TRUE(Parse(config).ok()) << Parse(config).status();
   config["linux"]["sysctl"]["kernel.shm_next_id"] = "1";
   ExpectRefused(config, "kernel.shm_next_id");

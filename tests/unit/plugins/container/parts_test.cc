@@ -1,7 +1,9 @@
 // The driver's smaller parts.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -61,6 +63,107 @@ TEST(Bundle, GivesNoCapabilityThatReachesTheHost) {
                            "CAP_SYS_RAWIO", "CAP_BPF", "CAP_DAC_READ_SEARCH"}) {
     EXPECT_EQ(config->process.capabilities.bounding >> CapabilityNumber(name) & 1, 0u) << name;
   }
+}
+
+Config ConfigOf(const BundleSpec& spec) {
+  auto config = ParseConfig(MakeBundle(spec), "/bundle");
+  EXPECT_TRUE(config.ok()) << config.status();
+  return config.ok() ? *config : Config();
+}
+
+// The names of the capabilities that a spec leads to.
+std::vector<std::string> CapabilitiesOf(const v1::WorkloadSpec& spec) {
+  return ToConfinement(spec)->capabilities;
+}
+
+TEST(Confinement, DropWinsOverAddUnlessItIsAll) {
+  v1::WorkloadSpec spec;
+  spec.mutable_security()->add_cap_add("net_admin");
+  spec.mutable_security()->add_cap_add("CAP_KILL");
+  spec.mutable_security()->add_cap_drop("KILL");
+  EXPECT_THAT(CapabilitiesOf(spec), Contains("CAP_NET_ADMIN"));
+  EXPECT_THAT(CapabilitiesOf(spec), Contains("CAP_CHOWN"));
+  EXPECT_THAT(CapabilitiesOf(spec), Not(Contains("CAP_KILL")));
+  spec.mutable_security()->add_cap_drop("all");
+  EXPECT_THAT(CapabilitiesOf(spec), ElementsAre("CAP_NET_ADMIN"));
+  v1::WorkloadSpec all;
+  all.mutable_security()->add_cap_add("ALL");
+  all.mutable_security()->add_cap_drop("SYS_ADMIN");
+  EXPECT_EQ(CapabilitiesOf(all).size(), CapabilityNames().size() - 1);
+  v1::WorkloadSpec privileged;
+  privileged.set_privileged(true);
+  EXPECT_EQ(CapabilitiesOf(privileged).size(), CapabilityNames().size());
+}
+
+TEST(Confinement, WhatAContainerCantHonourIsNamed) {
+  v1::WorkloadSpec spec;
+  spec.mutable_security()->add_cap_add("FLY");
+  spec.mutable_security()->set_seccomp("{}");
+  for (const char* target : {"/dev", "/proc/x", "/sys"}) spec.add_tmpfs()->set_target(target);
+  spec.add_devices()->set_source("/etc");
+  std::vector<std::string> fields;
+  for (const FieldViolation& violation : CheckConfinement(spec)) fields.push_back(violation.field);
+  EXPECT_THAT(fields, ElementsAre("spec.security.cap_add", "spec.security.seccomp",
+                                  "spec.tmpfs[0].target", "spec.tmpfs[1].target",
+                                  "spec.tmpfs[2].target", "spec.devices[0].source"));
+  v1::WorkloadSpec good;
+  good.mutable_security()->set_seccomp("unconfined");
+  good.add_tmpfs()->set_target("/dev/shm");
+  good.add_devices()->set_source("/dev/null");
+  EXPECT_TRUE(CheckConfinement(good).empty());
+}
+
+TEST(Confinement, FiltersAreTheDefaultNoneOrTheirOwn) {
+  v1::WorkloadSpec spec;
+  EXPECT_FALSE(IsUnfiltered(spec) || HasOwnFilter(spec));
+  spec.set_privileged(true);
+  EXPECT_TRUE(IsUnfiltered(spec));
+  spec.mutable_security()->set_seccomp("{...}");
+  EXPECT_TRUE(!IsUnfiltered(spec) && HasOwnFilter(spec));
+  spec.mutable_security()->set_seccomp("unconfined");
+  EXPECT_TRUE(IsUnfiltered(spec) && !HasOwnFilter(spec));
+}
+
+TEST(Bundle, APrivilegedContainerIsTheHostsRoot) {
+  BundleSpec spec = ExampleSpec();
+  v1::WorkloadSpec wanted;
+  wanted.set_privileged(true);
+  spec.confinement = *ToConfinement(wanted);
+  const Config config = ConfigOf(spec);
+  EXPECT_EQ(config.new_namespaces & CLONE_NEWUSER, 0);
+  EXPECT_TRUE(config.uid_mappings.empty());
+  EXPECT_TRUE(config.masked_paths.empty());
+  EXPECT_TRUE(config.readonly_paths.empty());
+  EXPECT_FALSE(config.process.no_new_privileges);
+  EXPECT_NE(config.process.capabilities.bounding >> CapabilityNumber("CAP_SYS_ADMIN") & 1, 0u);
+}
+
+TEST(Bundle, FilesystemsInMemoryComeAfterWhatTheyLieOn) {
+  BundleSpec spec = ExampleSpec();
+  v1::WorkloadSpec wanted;
+  wanted.add_tmpfs()->set_target("/a/b");
+  wanted.add_tmpfs()->set_target("/a");
+  wanted.mutable_tmpfs(1)->set_exec(true);
+  wanted.set_read_only(true);
+  spec.confinement = *ToConfinement(wanted);
+  spec.resources.set_memory_bytes(32 << 20);
+  const Config config = ConfigOf(spec);
+  EXPECT_TRUE(config.readonly_root);
+  const MountConfig& last = config.mounts.back();
+  EXPECT_EQ(last.destination, "/a/b");
+  EXPECT_EQ(last.data, "mode=1777,size=16777216");
+  EXPECT_EQ(last.flags, static_cast<unsigned long>(MS_NOSUID | MS_NODEV | MS_NOEXEC));
+  EXPECT_EQ(config.mounts[config.mounts.size() - 2].flags,
+            static_cast<unsigned long>(MS_NOSUID | MS_NODEV));
+}
+
+TEST(Bundle, AnInitRunsTheCommand) {
+  BundleSpec spec = ExampleSpec();
+  spec.init_program = "/usr/bin/vx-init";
+  const Config config = ConfigOf(spec);
+  EXPECT_EQ(config.process.args[0], "/dev/.vx-init");
+  EXPECT_EQ(config.process.args[1], "sh");
+  EXPECT_EQ(config.mounts.back().source, "/usr/bin/vx-init");
 }
 
 TEST(Bundle, HomeIsLeftToTheRuntimeUnlessItWasSaid) {

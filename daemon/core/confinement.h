@@ -1,0 +1,17 @@
+// What of a spec that confines a workload makes no sense on any kind; see validation.h.
+#pragma once
+
+#include <vector>
+
+#include "daemon/base/error.h"
+#include "vx/v1/workload.pb.h"
+
+namespace vx::core {
+
+// Appends violations of tmpfs, security and devices.
+void CheckConfinement(const v1::WorkloadSpec& spec, std::vector<FieldViolation>& out);
+
+// And of weight, cpuset, reservation and swap.
+void CheckShares(const v1::Resources& resources, std::vector<FieldViolation>& out);
+
+}  // namespace vx::core
