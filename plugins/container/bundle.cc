@@ -36,6 +36,10 @@ constexpr const char* kMasked[] = {"/proc/acpi",
 constexpr const char* kReadOnly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                      "/proc/sysrq-trigger"};
 
+// Nodes that every container has, and its own terminals.
+constexpr std::pair<int64_t, int64_t> kUsualDevices[] = {{1, 3}, {1, 5}, {1, 7}, {1, 8},
+                                                         {1, 9}, {5, 0}, {5, 2}, {136, -1}};
+
 constexpr char kInitInside[] = "/dev/.vx-init";
 
 constexpr int64_t kDefaultTmpfs = int64_t{64} << 20;
@@ -130,12 +134,49 @@ json Process(const BundleSpec& spec) {
   return process;
 }
 
-json Resources(const v1::Resources& resources) {
-  const CgroupLimits limits = ToLimits(resources);
+json MemoryResources(const CgroupLimits& limits) {
+  json memory = json::object();
+  if (*limits.memory_bytes >= 0) memory["limit"] = *limits.memory_bytes;
+  if (*limits.memory_reservation_bytes >= 0)
+    memory["reservation"] = *limits.memory_reservation_bytes;
+  if (limits.memory_swap_bytes) memory["swap"] = *limits.memory_swap_bytes;
+  return memory;
+}
+
+json CpuResources(const v1::Resources& resources, const CgroupLimits& limits) {
+  json cpu = json::object();
+  if (*limits.cpu_quota >= 0) cpu = {{"quota", *limits.cpu_quota}, {"period", kPeriod}};
+  if (resources.has_cpu_weight()) cpu["shares"] = *limits.cpu_shares;
+  if (!limits.cpus.empty()) cpu["cpus"] = limits.cpus;
+  return cpu;
+}
+
+json Allow(char type, int64_t major, int64_t minor, const std::string& access) {
+  json rule = {{"allow", true}, {"type", std::string(1, type)}, {"access", access}};
+  if (major >= 0) rule["major"] = major;
+  if (minor >= 0) rule["minor"] = minor;
+  return rule;
+}
+
+// What it is not given, it can't use, whatever nodes it makes.
+json DeviceRules(const Confinement& confinement) {
+  json rules = json::array({{{"allow", false}, {"access", "rwm"}}});
+  for (const auto& [major, minor] : kUsualDevices) rules.push_back(Allow('c', major, minor, "rwm"));
+  for (const HostDevice& device : confinement.devices) {
+    rules.push_back(Allow(device.type, device.major, device.minor, device.access));
+  }
+  return rules;
+}
+
+json Resources(const BundleSpec& spec) {
+  const CgroupLimits limits = ToLimits(spec.resources, spec.cgroup_mode);
+  const json memory = MemoryResources(limits);
+  const json cpu = CpuResources(spec.resources, limits);
   json out;
-  if (*limits.memory_bytes >= 0) out["memory"] = {{"limit", *limits.memory_bytes}};
-  if (*limits.cpu_quota >= 0) out["cpu"] = {{"quota", *limits.cpu_quota}, {"period", kPeriod}};
+  if (!memory.empty()) out["memory"] = memory;
+  if (!cpu.empty()) out["cpu"] = cpu;
   out["pids"] = {{"limit", *limits.pids}};
+  if (!spec.confinement.sees_all) out["devices"] = DeviceRules(spec.confinement);
   return out;
 }
 
@@ -150,7 +191,7 @@ json Linux(const BundleSpec& spec) {
   const Confinement& confinement = spec.confinement;
   json out = {{"namespaces", Namespaces(confinement)},
               {"cgroupsPath", spec.cgroup},
-              {"resources", Resources(spec.resources)},
+              {"resources", Resources(spec)},
               {"devices", Devices(confinement)},
               // The network is the container's own: all its ports are its users'.
               {"sysctl", {{"net.ipv4.ip_unprivileged_port_start", "0"}}}};
@@ -177,14 +218,27 @@ json Annotations(const BundleSpec& spec) {
 
 }  // namespace
 
-CgroupLimits ToLimits(const v1::Resources& resources) {
+int64_t ToShares(int64_t weight, CgroupMode mode) {
+  if (mode != CgroupMode::kV2) return std::clamp<int64_t>(weight * 1024 / 100, 2, 262144);
+  // Rounded up, as the way back is rounded down.
+  return 2 + ((weight - 1) * 262142 + 9998) / 9999;
+}
+
+CgroupLimits ToLimits(const v1::Resources& resources, CgroupMode mode) {
   CgroupLimits limits;
   limits.memory_bytes = resources.has_memory_bytes() ? resources.memory_bytes() : -1;
+  limits.memory_reservation_bytes =
+      resources.has_memory_reservation_bytes() ? resources.memory_reservation_bytes() : -1;
+  if (resources.has_swap_bytes()) {
+    limits.memory_swap_bytes = resources.memory_bytes() + resources.swap_bytes();
+  }
   limits.cpu_period = kPeriod;
   limits.cpu_quota =
       resources.has_cpus()
           ? std::max(kMinQuota, static_cast<int64_t>(std::llround(resources.cpus() * kPeriod)))
           : -1;
+  limits.cpu_shares = ToShares(resources.has_cpu_weight() ? resources.cpu_weight() : 100, mode);
+  limits.cpus = resources.cpuset();
   limits.pids = resources.has_pids() ? resources.pids() : kDefaultPids;
   return limits;
 }

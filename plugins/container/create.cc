@@ -127,6 +127,8 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   bundle.root = layout_.Root(uid);
   bundle.is_volatile = spec.remove_on_exit();
   bundle.cgroup = layout_.Cgroup(uid);
+  VX_ASSIGN_OR_RETURN(CgroupLayout cgroups, Cgroups());
+  bundle.cgroup_mode = cgroups.mode;
   bundle.oom_score_adj = driver::WorkloadOomScore();
   const std::string dir = layout_.Run(uid);
   VX_RETURN_IF_ERROR(WriteRunNotes(dir, {bundle.process.stop_signal, bundle.process.argv[0],
