@@ -81,27 +81,72 @@ absl::StatusOr<bool> IsDir(int fd, const std::string& what) {
 }  // namespace
 
 absl::StatusOr<Root> Root::Enter(const Config& config) {
-  VX_ASSIGN_OR_RETURN(UniqueFd old_root, OpenPath("/"));
-  VX_ASSIGN_OR_RETURN(UniqueFd stage, OpenPath("."));
+  Root root(config);
   VX_RETURN_IF_ERROR(MountRoot(config));
+  VX_RETURN_IF_ERROR(root.Prepare());
+  VX_RETURN_IF_ERROR(root.Pivot());
+  return root;
+}
+
+absl::Status Root::Prepare() {
+  for (size_t i = 0; i < config_.mounts.size(); ++i) {
+    VX_ASSIGN_OR_RETURN(UniqueFd mount, MakeMount(i));
+    mounts_.push_back(std::move(mount));
+  }
+  if (config_.masked_paths.empty()) return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(empty_.mount, CloneMount(AT_FDCWD, "empty", false));
+  VX_ASSIGN_OR_RETURN(null_.mount, CloneMount(AT_FDCWD, "/dev/null", false));
+  return SetMountAttributes(empty_.mount.get(), ToAttributes(MS_RDONLY), false, "an empty folder");
+}
+
+absl::Status Root::Pivot() {
+  VX_ASSIGN_OR_RETURN(UniqueFd old_root, OpenPath("/"));
   if (chdir("root") < 0) return ErrnoError(errno, "enter the root");
   if (syscall(SYS_pivot_root, ".", ".") < 0) return ErrnoError(errno, "pivot_root");
-  VX_ASSIGN_OR_RETURN(UniqueFd root, OpenPath("/"));
-  return Root(config, std::move(old_root), std::move(stage), std::move(root));
+  if (fchdir(old_root.get()) < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0) {
+    return ErrnoError(errno, "leave the host's tree");
+  }
+  VX_ASSIGN_OR_RETURN(root_, OpenPath("/"));
+  return absl::OkStatus();
 }
 
 absl::Status Root::Furnish() {
-  for (size_t i = 0; i < config_.mounts.size(); ++i) VX_RETURN_IF_ERROR(MountOne(i));
+  for (size_t i = 0; i < config_.mounts.size(); ++i) VX_RETURN_IF_ERROR(Attach(i));
   for (const auto& [key, value] : config_.sysctl) VX_RETURN_IF_ERROR(WriteSysctl(key, value));
   for (const std::string& path : config_.readonly_paths) VX_RETURN_IF_ERROR(MakeReadOnly(path));
   for (const std::string& path : config_.masked_paths) VX_RETURN_IF_ERROR(Mask(path));
-  VX_RETURN_IF_ERROR(DropOldRoot());
   return Seal();
 }
 
-absl::Status Root::MountOne(size_t index) {
+absl::StatusOr<UniqueFd> Root::MakeMount(size_t index) const {
   const MountConfig& mount = config_.mounts[index];
-  VX_ASSIGN_OR_RETURN(UniqueFd tree, MakeMount(index));
+  const unsigned long flags = IsSealedLater(mount) ? mount.flags & ~MS_RDONLY : mount.flags;
+  if (IsStageDev(mount)) {
+    VX_ASSIGN_OR_RETURN(UniqueFd tree, CloneMount(AT_FDCWD, "dev", /*recursive=*/true));
+    VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(flags), false, "/dev"));
+    return tree;
+  }
+  if ((mount.flags & MS_BIND) != 0) {
+    return CloneMount(AT_FDCWD, absl::StrCat("b", index), (mount.flags & MS_REC) != 0);
+  }
+  if (IsCgroup(mount)) return MakeCgroupMount(index);
+  return NewMount(mount.type, mount.source, flags, mount.data);
+}
+
+absl::StatusOr<UniqueFd> Root::MakeCgroupMount(size_t index) const {
+  VX_ASSIGN_OR_RETURN(CgroupLayout layout, FindCgroups());
+  if (layout.mode == CgroupMode::kV2) {
+    return NewMount("cgroup2", "cgroup", config_.mounts[index].flags, "");
+  }
+  VX_ASSIGN_OR_RETURN(UniqueFd tree,
+                      CloneMount(AT_FDCWD, absl::StrCat("g", index), /*recursive=*/true));
+  VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(MS_RDONLY), false, "cgroup"));
+  return tree;
+}
+
+absl::Status Root::Attach(size_t index) {
+  const MountConfig& mount = config_.mounts[index];
+  UniqueFd tree = std::move(mounts_[index]);
   VX_ASSIGN_OR_RETURN(bool is_dir, IsDir(tree.get(), mount.destination));
   VX_ASSIGN_OR_RETURN(UniqueFd place, MakePlaceInside(root_.get(), mount.destination, is_dir));
   VX_RETURN_IF_ERROR(AttachMount(tree.get(), place.get(), mount.destination));
@@ -110,35 +155,6 @@ absl::Status Root::MountOne(size_t index) {
   }
   if (IsSealedLater(mount)) sealed_.push_back({std::move(tree), mount.destination});
   return absl::OkStatus();
-}
-
-absl::StatusOr<UniqueFd> Root::MakeMount(size_t index) const {
-  const MountConfig& mount = config_.mounts[index];
-  const unsigned long flags = IsSealedLater(mount) ? mount.flags & ~MS_RDONLY : mount.flags;
-  if (IsStageDev(mount)) {
-    VX_ASSIGN_OR_RETURN(UniqueFd tree, FromStage("dev", /*recursive=*/true));
-    VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(flags), false, "/dev"));
-    return tree;
-  }
-  if ((mount.flags & MS_BIND) != 0) {
-    return FromStage(absl::StrCat("b", index), (mount.flags & MS_REC) != 0);
-  }
-  if (IsCgroup(mount)) return MakeCgroupMount(index);
-  return NewMount(mount.type, mount.source, flags, mount.data);
-}
-
-absl::StatusOr<UniqueFd> Root::FromStage(const std::string& name, bool recursive) const {
-  return CloneMount(stage_.get(), name, recursive);
-}
-
-absl::StatusOr<UniqueFd> Root::MakeCgroupMount(size_t index) const {
-  VX_ASSIGN_OR_RETURN(CgroupLayout layout, FindCgroups());
-  if (layout.mode == CgroupMode::kV2) {
-    return NewMount("cgroup2", "cgroup", config_.mounts[index].flags, "");
-  }
-  VX_ASSIGN_OR_RETURN(UniqueFd tree, FromStage(absl::StrCat("g", index), /*recursive=*/true));
-  VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(MS_RDONLY), false, "cgroup"));
-  return tree;
 }
 
 absl::Status Root::WriteSysctl(const std::string& key, const std::string& value) const {
@@ -161,26 +177,21 @@ absl::Status Root::MakeReadOnly(const std::string& path) const {
   return AttachMount(tree.get(), place->get(), path);
 }
 
-absl::Status Root::Mask(const std::string& path) const {
+absl::Status Root::Mask(const std::string& path) {
   auto place = OpenInside(root_.get(), path, O_PATH);
   if (absl::IsNotFound(place.status())) return absl::OkStatus();
   VX_RETURN_IF_ERROR(place.status());
   VX_ASSIGN_OR_RETURN(bool is_dir, IsDir(place->get(), path));
-  VX_ASSIGN_OR_RETURN(UniqueFd tree, is_dir ? CloneMount(stage_.get(), "empty", false)
-                                            : CloneMount(old_root_.get(), "dev/null", false));
-  if (is_dir) {
-    VX_RETURN_IF_ERROR(SetMountAttributes(tree.get(), ToAttributes(MS_RDONLY), false, path));
-  }
-  return AttachMount(tree.get(), place->get(), path);
+  return PutCover(is_dir ? empty_ : null_, place->get(), path);
 }
 
-absl::Status Root::DropOldRoot() {
-  if (fchdir(old_root_.get()) < 0 || umount2(".", MNT_DETACH) < 0 || chdir("/") < 0) {
-    return ErrnoError(errno, "leave the host's tree");
+absl::Status Root::PutCover(Cover& cover, int place, const std::string& path) {
+  if (!cover.is_attached) {
+    cover.is_attached = true;
+    return AttachMount(cover.mount.get(), place, path);
   }
-  old_root_.reset();
-  stage_.reset();
-  return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(UniqueFd copy, CloneMount(cover.mount.get(), "", /*recursive=*/false));
+  return AttachMount(copy.get(), place, path);
 }
 
 absl::Status Root::Seal() {

@@ -1,8 +1,10 @@
 // Init's view of the filesystem, made from the stage (stage.h).
 //
-// The new root becomes "/" first and everything else is mounted after that, on places
-// that are looked up inside of it alone and held by descriptor (inside.h): so no path of
-// an image leads out of it, whatever links it holds and whoever changes them meanwhile.
+// All mounts are made first, detached, while the host's tree is there; then the new root
+// becomes "/" and the host's tree is dropped; then the mounts are attached, on places that
+// are looked up inside of the root alone and held by descriptor (inside.h). So no path of
+// an image leads out of it, whatever links it holds and whoever changes them meanwhile:
+// not even by "/..", above which the host's tree lies for as long as it is there.
 #pragma once
 
 #include <string>
@@ -18,11 +20,11 @@ namespace vx::container {
 class Root {
  public:
   // With the stage as the working directory, in a mount namespace of its own:
-  // mounts the root and makes it "/".
+  // mounts the root, makes it "/" and drops the host's tree. The working directory is
+  // "/".
   static absl::StatusOr<Root> Enter(const Config& config);
 
-  // What config.json's "mounts" says, sysctls, masked and read-only paths; then
-  // drops the host's tree. The working directory is "/".
+  // What config.json's "mounts" says, sysctls, masked and read-only paths.
   absl::Status Furnish();
 
  private:
@@ -31,26 +33,31 @@ class Root {
     UniqueFd mount;
     std::string what;
   };
+  // What masked paths are covered with. A detached mount can be attached once, and one
+  // that is attached can be copied.
+  struct Cover {
+    UniqueFd mount;
+    bool is_attached = false;
+  };
 
-  Root(const Config& config, UniqueFd old_root, UniqueFd stage, UniqueFd root)
-      : config_(config),
-        old_root_(std::move(old_root)),
-        stage_(std::move(stage)),
-        root_(std::move(root)) {}
+  explicit Root(const Config& config) : config_(config) {}
 
-  absl::Status MountOne(size_t index);
+  absl::Status Prepare();
+  absl::Status Pivot();
   absl::StatusOr<UniqueFd> MakeMount(size_t index) const;
   absl::StatusOr<UniqueFd> MakeCgroupMount(size_t index) const;
-  absl::StatusOr<UniqueFd> FromStage(const std::string& name, bool recursive) const;
+  absl::Status Attach(size_t index);
   absl::Status WriteSysctl(const std::string& key, const std::string& value) const;
   absl::Status MakeReadOnly(const std::string& path) const;
-  absl::Status Mask(const std::string& path) const;
-  absl::Status DropOldRoot();
+  absl::Status Mask(const std::string& path);
+  absl::Status PutCover(Cover& cover, int place, const std::string& path);
   absl::Status Seal();
 
   const Config& config_;
-  UniqueFd old_root_;
-  UniqueFd stage_;
+  // Of config.mounts, detached.
+  std::vector<UniqueFd> mounts_;
+  Cover empty_;
+  Cover null_;
   UniqueFd root_;
   std::vector<Sealed> sealed_;
 };
