@@ -126,7 +126,10 @@ Creation::~Creation() {
   for (const char* name : {kStartFifo, kPidFile, kStateFile}) {
     unlink(absl::StrCat(dir_, "/", name).c_str());
   }
-  rmdir(absl::StrCat(dir_, "/", kStageDir).c_str());
+  const std::string stage = absl::StrCat(dir_, "/", kStageDir);
+  // It is mounted in this namespace, and entered.
+  if (chdir("/") == 0) umount2(stage.c_str(), MNT_DETACH);
+  rmdir(stage.c_str());
   if (made_folder_) rmdir(dir_.c_str());
 }
 
