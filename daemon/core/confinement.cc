@@ -140,7 +140,8 @@ void CheckShares(const v1::Resources& resources, Violations& out) {
   if (resources.has_memory_reservation_bytes() && reservation <= 0) {
     out.push_back({"spec.resources.memory_reservation_bytes", "is not above 0: give e.g. 128M"});
   }
-  if (resources.has_memory_bytes() && reservation > resources.memory_bytes()) {
+  if (resources.has_memory_bytes() && resources.has_memory_reservation_bytes() &&
+      reservation > resources.memory_bytes()) {
     out.push_back({"spec.resources.memory_reservation_bytes", "is more than memory_bytes"});
   }
   if (resources.has_swap_bytes() && resources.swap_bytes() < 0) {
