@@ -6,6 +6,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
+#include "plugins/container/runtime/inside.h"
 #include "plugins/shim/protocol.h"
 
 namespace vx::container {
@@ -44,6 +46,17 @@ absl::Status EnterWorkingDir(const std::string& cwd) {
     return BadWorkingDir(cwd, "leads out of the container");
   }
   return absl::OkStatus();
+}
+
+// Takes effect at the exec of the command. Whether there is AppArmor the runtime has
+// seen to.
+absl::Status ApplyAppArmor(const std::string& profile) {
+  if (profile.empty() || profile == "unconfined") return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(UniqueFd root, OpenFile("/", O_PATH | O_DIRECTORY));
+  VX_ASSIGN_OR_RETURN(UniqueFd file,
+                      OpenInside(root.get(), "/proc/self/attr/apparmor/exec", O_WRONLY));
+  return WriteAll(file.get(), absl::StrCat("exec ", profile),
+                  absl::StrCat("entering AppArmor profile ", profile));
 }
 
 std::vector<char*> Pointers(const std::vector<std::string>& strings) {
@@ -80,6 +93,20 @@ int Execute(const ProcessConfig& process, const std::vector<std::string>& env) {
 }
 
 }  // namespace
+
+void CloseAllBut(std::vector<int> kept) {
+  kept.push_back(STDERR_FILENO);
+  std::sort(kept.begin(), kept.end());
+  unsigned next = STDERR_FILENO + 1;
+  for (const int fd : kept) {
+    if (fd < static_cast<int>(next)) continue;
+    if (static_cast<unsigned>(fd) > next) {
+      syscall(SYS_close_range, next, static_cast<unsigned>(fd) - 1, 0);
+    }
+    next = static_cast<unsigned>(fd) + 1;
+  }
+  syscall(SYS_close_range, next, UINT_MAX, 0);
+}
 
 void GiveStreams(uid_t uid, gid_t gid) {
   for (int fd : {0, 1, 2}) {
@@ -123,6 +150,7 @@ absl::Status Command::BecomeUser(const Identity& identity) {
   if (process_.terminal) (void)!fchown(STDIN_FILENO, identity.uid, static_cast<gid_t>(-1));
   for (const Rlimit& rlimit : process_.rlimits) ApplyRlimit(rlimit);
   VX_RETURN_IF_ERROR(EnterWorkingDir(process_.cwd));
+  VX_RETURN_IF_ERROR(ApplyAppArmor(process_.apparmor));
   if (process_.no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
     return ErrnoError(errno, "set no_new_privs");
   }

@@ -17,6 +17,10 @@ namespace vx::container {
 // that it can open /dev/stdout again.
 void GiveStreams(uid_t uid, gid_t gid);
 
+// Closes all but 0, 1, 2 and these (-1: none). Nothing of the runtime's may be open when
+// paths of the image are walked: what it has open is the host's.
+void CloseAllBut(std::vector<int> kept);
+
 class Command {
  public:
   struct Options {

@@ -47,6 +47,11 @@ struct Capabilities {
   uint64_t permitted = 0;
   uint64_t inheritable = 0;
   uint64_t ambient = 0;
+
+  // Leaves out what is not in `most`.
+  void LimitTo(uint64_t most) {
+    for (uint64_t* set : {&bounding, &effective, &permitted, &inheritable, &ambient}) *set &= most;
+  }
 };
 
 struct ProcessConfig {

@@ -263,10 +263,7 @@ void Creation::LimitCapabilities() {
   for (size_t i = 0; i < names.size(); ++i) {
     if (((wanted.permitted & ~*own) >> i & 1) != 0) lost.push_back(names[i]);
   }
-  for (uint64_t* set : {&wanted.bounding, &wanted.effective, &wanted.permitted, &wanted.inheritable,
-                        &wanted.ambient}) {
-    *set &= *own;
-  }
+  wanted.LimitTo(*own);
   if (lost.empty()) return;
   Warn(absl::StrCat("not granted, as the host does not have them: ", absl::StrJoin(lost, ", ")));
 }

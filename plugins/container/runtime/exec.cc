@@ -26,7 +26,9 @@
 #include "plugins/container/cgroup.h"
 #include "plugins/container/runtime/command.h"
 #include "plugins/container/runtime/config.h"
+#include "plugins/container/runtime/identity.h"
 #include "plugins/container/runtime/json_fields.h"
+#include "plugins/container/runtime/seal.h"
 #include "plugins/container/runtime/state.h"
 #include "plugins/container/runtime/terminal.h"
 #include "plugins/shim/protocol.h"
@@ -113,6 +115,10 @@ class Execution {
 
 absl::StatusOr<int> Execution::Run() {
   VX_RETURN_IF_ERROR(FindContainer());
+  if ((namespaces_ & CLONE_NEWUSER) == 0) {
+    VX_RETURN_IF_ERROR(
+        SealSelf({options_.exec_fd, options_.error_fd, options_.console_fd, options_.life_fd}));
+  }
   VX_RETURN_IF_ERROR(ReadProcess());
   VX_RETURN_IF_ERROR(OpenConsole());
   VX_RETURN_IF_ERROR(Start());
@@ -142,6 +148,10 @@ absl::Status Execution::ReadProcess() {
     VX_ASSIGN_OR_RETURN(process, ReadFile(options_.process_file));
   }
   VX_RETURN_IF_ERROR(ParseExecProcess(process, config_));
+  if ((namespaces_ & CLONE_NEWUSER) == 0) {
+    VX_ASSIGN_OR_RETURN(uint64_t own, OwnCapabilities());
+    config_.process.capabilities.LimitTo(own);
+  }
   VX_ASSIGN_OR_RETURN(filter_, FilterOf(config_));
   return absl::OkStatus();
 }
@@ -218,6 +228,7 @@ void Execution::Become() {
     absl::Status taken = TakeTerminal(console_fd_, config_.process, false);
     if (!taken.ok()) Fail(taken);
   }
+  CloseAllBut({options_.exec_fd, options_.error_fd});
   // A command that can't be run is told by text too, where nobody wants the number.
   Command command(config_.process, filter_,
                   {options_.exec_fd, options_.error_fd, !options_.detach});

@@ -76,33 +76,6 @@ absl::Status SetPersonality(const Config& config) {
   return ErrnoError(errno, "set the personality");
 }
 
-// Takes effect at the exec of the command. Whether there is AppArmor the runtime has
-// seen to.
-absl::Status ApplyAppArmor(const std::string& profile) {
-  if (profile.empty() || profile == "unconfined") return absl::OkStatus();
-  VX_ASSIGN_OR_RETURN(UniqueFd root, OpenFile("/", O_PATH | O_DIRECTORY));
-  VX_ASSIGN_OR_RETURN(UniqueFd file,
-                      OpenInside(root.get(), "/proc/self/attr/apparmor/exec", O_WRONLY));
-  return WriteAll(file.get(), absl::StrCat("exec ", profile),
-                  absl::StrCat("entering AppArmor profile ", profile));
-}
-
-// Nothing of the runtime's may be open when paths of the image are walked: what it has
-// open is the host's.
-void CloseRest(const InitTask& task) {
-  std::vector<int> kept = {2, task.report_fd, task.start_fd, task.exec_fd, task.error_fd};
-  std::sort(kept.begin(), kept.end());
-  unsigned next = 3;
-  for (const int fd : kept) {
-    if (fd < static_cast<int>(next)) continue;
-    if (static_cast<unsigned>(fd) > next) {
-      syscall(SYS_close_range, next, static_cast<unsigned>(fd) - 1, 0);
-    }
-    next = static_cast<unsigned>(fd) + 1;
-  }
-  syscall(SYS_close_range, next, UINT_MAX, 0);
-}
-
 absl::Status RaiseLoopback(const Config& config) {
   if ((config.new_namespaces & CLONE_NEWNET) == 0) return absl::OkStatus();
   ifreq request{};
@@ -129,8 +102,8 @@ absl::Status SetUp(const InitTask& task) {
   if (config.process.terminal) {
     VX_RETURN_IF_ERROR(TakeTerminal(task.console_fd, config.process, true));
   }
-  CloseRest(task);
-  return ApplyAppArmor(config.process.apparmor);
+  CloseAllBut({task.report_fd, task.start_fd, task.exec_fd, task.error_fd});
+  return absl::OkStatus();
 }
 
 [[noreturn]] void Fail(const InitTask& task, const absl::Status& status) {

@@ -16,6 +16,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
+#include "plugins/container/runtime/inside.h"
 #include "plugins/container/runtime/mount_calls.h"
 
 namespace vx::container {
@@ -32,17 +33,15 @@ bool IsDevpts(int fd) {
   return fstatfs(fd, &info) == 0 && info.f_type == DEVPTS_SUPER_MAGIC;
 }
 
-absl::StatusOr<UniqueFd> OpenMaster() {
-  VX_ASSIGN_OR_RETURN(UniqueFd place, OpenFile(kMaster, O_PATH | O_NOFOLLOW));
-  if (!IsDevpts(place.get())) {
+absl::StatusOr<UniqueFd> OpenMaster(int root) {
+  auto place = OpenInside(root, kMaster, O_PATH);
+  if (!place.ok() || !IsDevpts(place->get())) {
     return Error(absl::StatusCode::kFailedPrecondition, "NO_TERMINAL",
                  "process.terminal needs a devpts at /dev/pts");
   }
-  UniqueFd master(open(kMaster, O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC));
+  VX_ASSIGN_OR_RETURN(UniqueFd master, OpenInside(root, kMaster, O_RDWR | O_NOCTTY));
   int locked = 0;
-  if (!master.valid() || ioctl(master.get(), TIOCSPTLCK, &locked) < 0) {
-    return ErrnoError(errno, "open a terminal");
-  }
+  if (ioctl(master.get(), TIOCSPTLCK, &locked) < 0) return ErrnoError(errno, "open a terminal");
   return master;
 }
 
@@ -71,11 +70,11 @@ void SetSize(int terminal, const ProcessConfig& process) {
   ioctl(terminal, TIOCSWINSZ, &size);
 }
 
-absl::Status MountConsole(const std::string& terminal) {
-  UniqueFd place(open(kConsole, O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!place.valid()) return ErrnoError(errno, absl::StrCat("make ", kConsole));
-  VX_ASSIGN_OR_RETURN(UniqueFd tree, CloneMount(AT_FDCWD, terminal, /*recursive=*/false));
-  return AttachMount(tree.get(), kConsole);
+absl::Status MountConsole(int root, const std::string& terminal) {
+  VX_ASSIGN_OR_RETURN(UniqueFd place, MakePlaceInside(root, kConsole, /*is_dir=*/false));
+  VX_ASSIGN_OR_RETURN(UniqueFd node, OpenInside(root, terminal, O_PATH));
+  VX_ASSIGN_OR_RETURN(UniqueFd tree, CloneMount(node.get(), "", /*recursive=*/false));
+  return AttachMount(tree.get(), place.get(), kConsole);
 }
 
 }  // namespace
@@ -96,7 +95,8 @@ absl::StatusOr<UniqueFd> ConnectConsole(const std::string& path) {
 }
 
 absl::Status TakeTerminal(int console, const ProcessConfig& process, bool as_console) {
-  VX_ASSIGN_OR_RETURN(UniqueFd master, OpenMaster());
+  VX_ASSIGN_OR_RETURN(UniqueFd root, OpenFile("/", O_PATH | O_DIRECTORY));
+  VX_ASSIGN_OR_RETURN(UniqueFd master, OpenMaster(root.get()));
   unsigned number = 0;
   if (ioctl(master.get(), TIOCGPTN, &number) < 0) return ErrnoError(errno, "name a terminal");
   const std::string name = absl::StrCat("/dev/pts/", number);
@@ -107,7 +107,7 @@ absl::Status TakeTerminal(int console, const ProcessConfig& process, bool as_con
   }
   VX_RETURN_IF_ERROR(SendFd(console, master.get(), name));
   for (int fd : {0, 1, 2}) dup2(terminal.get(), fd);
-  return as_console ? MountConsole(name) : absl::OkStatus();
+  return as_console ? MountConsole(root.get(), name) : absl::OkStatus();
 }
 
 }  // namespace vx::container
