@@ -40,8 +40,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const Folder folder;
   if (size == 0) return 0;
   const bool is_log = (data[0] & 1) != 0;
-  const std::string path =
-      absl::StrCat(folder.path, "/", is_log ? "log" : vx::shim::kExitRecord);
+  const std::string path = absl::StrCat(folder.path, "/", is_log ? "log" : vx::shim::kExitRecord);
   const absl::string_view content(reinterpret_cast<const char*>(data) + 1, size - 1);
   if (!vx::WriteFileAtomic(path, content, 0600).ok()) return 0;
   if (!is_log) {

@@ -37,6 +37,27 @@ TEST(CheckSpecTest, EverythingThatIsWrongIsSaidAtOnce) {
                                    "spec.resources.disk_bytes", "spec.resources.pids"));
 }
 
+TEST(CheckSpecTest, WhatIsAboutTheHostsKernelIsRefused) {
+  v1::WorkloadSpec spec;
+  spec.set_init(true);
+  EXPECT_THAT(BadFields(spec), IsEmpty()) << "a guest has one";
+  spec.set_privileged(true);
+  spec.set_read_only(true);
+  spec.mutable_security()->add_cap_drop("ALL");
+  spec.add_devices()->set_source("/dev/null");
+  spec.add_tmpfs()->set_target("/t");
+  spec.mutable_resources()->set_cpu_weight(50);
+  spec.mutable_resources()->set_cpuset("0");
+  spec.mutable_resources()->set_memory_reservation_bytes(1);
+  spec.mutable_resources()->set_swap_bytes(0);
+  EXPECT_THAT(BadFields(spec),
+              UnorderedElementsAre("spec.privileged", "spec.read_only", "spec.security",
+                                   "spec.devices", "spec.tmpfs", "spec.resources.cpu_weight",
+                                   "spec.resources.cpuset",
+                                   "spec.resources.memory_reservation_bytes",
+                                   "spec.resources.swap_bytes"));
+}
+
 TEST(CheckSpecTest, NotANumberIsNoNumberOfCpus) {
   v1::WorkloadSpec spec;
   spec.mutable_resources()->set_cpus(std::nan(""));
