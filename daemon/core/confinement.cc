@@ -140,12 +140,15 @@ void CheckShares(const v1::Resources& resources, Violations& out) {
   if (resources.has_memory_reservation_bytes() && reservation <= 0) {
     out.push_back({"spec.resources.memory_reservation_bytes", "is not above 0: give e.g. 128M"});
   }
-  if (resources.has_memory_bytes() && resources.has_memory_reservation_bytes() &&
-      reservation > resources.memory_bytes()) {
-    out.push_back({"spec.resources.memory_reservation_bytes", "is more than memory_bytes"});
-  }
   if (resources.has_swap_bytes() && resources.swap_bytes() < 0) {
     out.push_back({"spec.resources.swap_bytes", "is below 0: give e.g. 0 or 256M"});
+  }
+}
+
+void CheckTogether(const v1::Resources& resources, Violations& out) {
+  if (resources.has_memory_bytes() && resources.has_memory_reservation_bytes() &&
+      resources.memory_reservation_bytes() > resources.memory_bytes()) {
+    out.push_back({"spec.resources.memory_reservation_bytes", "is more than memory_bytes"});
   }
   if (resources.has_swap_bytes() && !resources.has_memory_bytes()) {
     out.push_back({"spec.resources.swap_bytes", "has no meaning without memory_bytes"});

@@ -11,7 +11,11 @@ namespace vx::core {
 // Appends violations of tmpfs, security and devices.
 void CheckConfinement(const v1::WorkloadSpec& spec, std::vector<FieldViolation>& out);
 
-// And of weight, cpuset, reservation and swap.
+// And of weight, cpuset, reservation and swap, each by itself.
 void CheckShares(const v1::Resources& resources, std::vector<FieldViolation>& out);
+
+// What of a workload's resources does not go together. An update gives some of them
+// alone: this is for the whole.
+void CheckTogether(const v1::Resources& resources, std::vector<FieldViolation>& out);
 
 }  // namespace vx::core

@@ -12,6 +12,7 @@
 #include "daemon/base/ids.h"
 #include "daemon/base/signals.h"
 #include "daemon/base/status_macros.h"
+#include "daemon/core/confinement.h"
 #include "daemon/core/timestamps.h"
 #include "daemon/core/workloads.h"
 
@@ -334,6 +335,9 @@ absl::Status Workloads::DoUpdate(OperationRun& run, const std::string& uid,
                  "read it again and repeat the change");
   }
   VX_RETURN_IF_ERROR(ApplyMask(wanted, paths, workload));
+  std::vector<FieldViolation> violations;
+  CheckTogether(workload.spec().resources(), violations);
+  if (!violations.empty()) return InvalidFields(violations);
   VX_RETURN_IF_ERROR(run.Phase("update"));
   if (TouchesResources(paths) && IsActive(workload)) {
     VX_RETURN_IF_ERROR(driver->Update(uid, workload.spec().resources()));

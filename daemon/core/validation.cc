@@ -179,6 +179,7 @@ Violations ValidateWorkload(const v1::Workload& workload) {
   CheckConfinement(spec, out);
   CheckNotYet(spec, out);
   for (auto& violation : ValidateResources(spec.resources())) out.push_back(std::move(violation));
+  CheckTogether(spec.resources(), out);
   std::map<std::string, std::string> labels(workload.labels().begin(), workload.labels().end());
   for (auto& violation : ValidateLabels(labels)) out.push_back(std::move(violation));
   return out;

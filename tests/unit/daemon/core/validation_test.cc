@@ -136,15 +136,22 @@ TEST(ValidationTest, SharesOfTheHostAreInRange) {
     resources.set_cpuset(bad);
     EXPECT_EQ(ValidateResources(resources).size(), 1u) << bad;
   }
-  v1::Resources resources;
+  v1::Workload workload = Good();
+  v1::Resources& resources = *workload.mutable_spec()->mutable_resources();
   resources.set_memory_bytes(100 << 20);
   resources.set_cpu_weight(10001);
   resources.set_memory_reservation_bytes(200 << 20);
   resources.set_swap_bytes(-1);
-  EXPECT_EQ(ValidateResources(resources).size(), 3u);
-  v1::Resources swap;
-  swap.set_swap_bytes(1);
-  EXPECT_EQ(ValidateResources(swap).size(), 1u) << "there is no limit that it adds to";
+  EXPECT_THAT(Refused(workload),
+              testing::ElementsAre("spec.resources.cpu_weight", "spec.resources.swap_bytes",
+                                   "spec.resources.memory_reservation_bytes"));
+}
+
+TEST(ValidationTest, SwapAddsToALimitWhichAnUpdateNeedNotGive) {
+  v1::Workload workload = Good();
+  workload.mutable_spec()->mutable_resources()->set_swap_bytes(1);
+  EXPECT_THAT(Refused(workload), testing::ElementsAre("spec.resources.swap_bytes"));
+  EXPECT_TRUE(ValidateResources(workload.spec().resources()).empty());
 }
 
 }  // namespace
