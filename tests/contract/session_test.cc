@@ -329,6 +329,9 @@ TEST_F(Exec, KeysOnATerminalAreSignalsAndTheEndOfInput) {
   auto session = Begin(workload.uid(), spec);
   ASSERT_NE(session, nullptr);
   ReadUntil(*session, "up");
+  // The first cat reads, and so is what Ctrl-C is for.
+  WriteAll(*session->input(), "first\n");
+  ReadUntil(*session, "first\r\nfirst\r\n");
   WriteAll(*session->input(), "\3");
   ReadUntil(*session, "interrupted");
   WriteAll(*session->input(), "typed\n");

@@ -116,6 +116,10 @@ class CrashImagesTest : public OwnDaemonTest {
   // What was recorded has come to an end, and what had ended is as it was.
   static void ExpectOperations(const Daemon& vxd, const Told& told) {
     std::map<std::string, std::string> states;
+    // A stop is gone on with in its workload's turn.
+    for (const Json& operation : Ask(vxd, {"operation", "ls"})) {
+      if (operation["endTime"].is_null()) vxd.Vxctl({"operation", "wait", operation["id"]});
+    }
     for (const Json& operation : Ask(vxd, {"operation", "ls"})) {
       states[operation["id"]] = operation["state"];
       EXPECT_NE(operation["state"], "pending") << operation;
