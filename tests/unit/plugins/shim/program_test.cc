@@ -202,6 +202,7 @@ TEST_F(ContainerInput, ACommandThatDoesNotReadHoldsUpOnlyWhoSends) {
 
 TEST_F(ContainerInput, WithoutOneItIsRefused) {
   ASSERT_TRUE(LaunchWith("exec 4>&-; exec sleep 1000").ok());
+  ASSERT_TRUE(client_->Start("sh", kPatience).ok());
   EXPECT_EQ(ErrorReason(client_->OpenInput().status()), "NO_STDIN");
 }
 
