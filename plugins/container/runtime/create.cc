@@ -140,7 +140,7 @@ absl::Status Creation::Run() {
   }
   VX_RETURN_IF_ERROR(CheckHost());
   LimitCapabilities();
-  VX_ASSIGN_OR_RETURN(filter_, FilterOf(config_));
+  VX_ASSIGN_OR_RETURN(filter_, FilterOf(config_, absl::StrCat(options_.root, "/.seccomp")));
   VX_RETURN_IF_ERROR(OpenConsole());
   VX_RETURN_IF_ERROR(MakeFolder());
   VX_RETURN_IF_ERROR(MakeCgroup());

@@ -152,7 +152,7 @@ absl::Status Execution::ReadProcess() {
     VX_ASSIGN_OR_RETURN(uint64_t own, OwnCapabilities());
     config_.process.capabilities.LimitTo(own);
   }
-  VX_ASSIGN_OR_RETURN(filter_, FilterOf(config_));
+  VX_ASSIGN_OR_RETURN(filter_, FilterOf(config_, absl::StrCat(options_.root, "/.seccomp")));
   return absl::OkStatus();
 }
 

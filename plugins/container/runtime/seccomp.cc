@@ -3,14 +3,17 @@
 #include <linux/seccomp.h>
 #include <seccomp.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
+#include <functional>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
@@ -222,6 +225,27 @@ absl::StatusOr<SeccompProgram> CompileFile(const std::string& path, uint64_t cap
   return CompileSeccomp(profile, capabilities);
 }
 
+// Another build of this program may compile another program.
+int64_t BuildStamp() {
+  struct stat st{};
+  return stat("/proc/self/exe", &st) == 0 ? absl::ToUnixNanos(absl::TimeFromTimespec(st.st_mtim))
+                                          : 0;
+}
+
+// The file of a profile, for LoadSeccomp. FAILED_PRECONDITION when that of another one has
+// its name.
+absl::StatusOr<std::string> KeepProfile(const Json& profile, const std::string& dir) {
+  const std::string text = profile.dump(-1, ' ', false, Json::error_handler_t::replace);
+  const size_t hash = std::hash<std::string>()(absl::StrCat(BuildStamp(), "\n", text));
+  const std::string path = absl::StrCat(dir, "/", absl::Hex(hash, absl::kZeroPad16), ".json");
+  auto kept = ReadFile(path);
+  if (kept.ok() && *kept != text) return absl::FailedPreconditionError(path);
+  if (kept.ok()) return path;
+  VX_RETURN_IF_ERROR(MakeDirs(dir, 0700));
+  VX_RETURN_IF_ERROR(WriteFileAtomic(path, text, 0600));
+  return path;
+}
+
 template <size_t N>
 Json Names(const Named (&names)[N]) {
   Json list = Json::array();
@@ -264,10 +288,13 @@ absl::StatusOr<SeccompProgram> LoadSeccomp(const std::string& profile_path, uint
   return program;
 }
 
-absl::StatusOr<SeccompProgram> FilterOf(const Config& config) {
+absl::StatusOr<SeccompProgram> FilterOf(const Config& config, const std::string& cache_dir) {
   const uint64_t capabilities = config.process.capabilities.bounding;
-  return config.seccomp_file.empty() ? CompileSeccomp(config.seccomp, capabilities)
-                                     : LoadSeccomp(config.seccomp_file, capabilities);
+  if (!config.seccomp_file.empty()) return LoadSeccomp(config.seccomp_file, capabilities);
+  if (config.seccomp.is_null()) return SeccompProgram();
+  auto file = KeepProfile(config.seccomp, cache_dir);
+  return file.ok() ? LoadSeccomp(*file, capabilities)
+                   : CompileSeccomp(config.seccomp, capabilities);
 }
 
 Json SeccompFeatures() {

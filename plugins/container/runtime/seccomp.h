@@ -26,8 +26,9 @@ absl::StatusOr<SeccompProgram> CompileSeccomp(const nlohmann::json& profile, uin
 // or else compiled and kept there. (Compiling takes 10 ms, loading a compiled one 0.1 ms.)
 absl::StatusOr<SeccompProgram> LoadSeccomp(const std::string& profile_path, uint64_t capabilities);
 
-// The filter that a configuration asks for, of its file or its text.
-absl::StatusOr<SeccompProgram> FilterOf(const Config& config);
+// The filter that a configuration asks for, of its file or its text. What a text compiles
+// to is kept in `cache_dir`, which is made.
+absl::StatusOr<SeccompProgram> FilterOf(const Config& config, const std::string& cache_dir);
 
 // What `features` says of filters.
 nlohmann::json SeccompFeatures();
