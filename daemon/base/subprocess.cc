@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/pidfd.h"
+#include "daemon/base/pipe.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/unique_fd.h"
 
@@ -155,21 +156,18 @@ absl::StatusOr<pid_t> Spawn(const SpawnOptions& options) {
 }
 
 absl::StatusOr<CommandResult> RunCommand(std::vector<std::string> argv, absl::Duration timeout) {
-  int out[2], err[2];
-  if (pipe2(out, O_CLOEXEC) < 0) return ErrnoError(errno, "pipe");
-  UniqueFd out_read(out[0]), out_write(out[1]);
-  if (pipe2(err, O_CLOEXEC) < 0) return ErrnoError(errno, "pipe");
-  UniqueFd err_read(err[0]), err_write(err[1]);
+  VX_ASSIGN_OR_RETURN(Pipe out, MakePipe());
+  VX_ASSIGN_OR_RETURN(Pipe err, MakePipe());
   const absl::Time deadline = absl::Now() + timeout;
   const std::string program = argv[0];
   VX_ASSIGN_OR_RETURN(pid_t pid, Spawn({.argv = std::move(argv),
-                                        .fds = {{out_write.get(), 1}, {err_write.get(), 2}}}));
-  out_write.reset();
-  err_write.reset();
+                                        .fds = {{out.write.get(), 1}, {err.write.get(), 2}}}));
+  out.write.reset();
+  err.write.reset();
   auto pidfd = OpenPidfd(pid);
   CommandResult result;
   const bool finished =
-      pidfd.ok() && Drain(pidfd->get(), out_read.get(), err_read.get(), result, deadline);
+      pidfd.ok() && Drain(pidfd->get(), out.read.get(), err.read.get(), result, deadline);
   if (!finished) kill(pid, SIGKILL);
   result.exit_code = ReapExitCode(pid);
   VX_RETURN_IF_ERROR(pidfd.status());

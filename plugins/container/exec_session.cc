@@ -20,6 +20,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
+#include "daemon/base/pipe.h"
 #include "daemon/base/poll.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/subprocess.h"
@@ -37,17 +38,6 @@ constexpr int kLifeFd = 7;
 constexpr absl::Duration kStartTimeout = absl::Seconds(30);
 constexpr absl::Duration kEndTimeout = absl::Seconds(5);
 constexpr size_t kMaxComplaint = 4096;
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-absl::StatusOr<Pipe> MakePipe() {
-  int fds[2];
-  if (pipe2(fds, O_CLOEXEC) < 0) return ErrnoError(errno, "make a pipe");
-  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
 
 absl::StatusOr<Pipe> MakeSocketPair() {
   int fds[2];

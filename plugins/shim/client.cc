@@ -17,6 +17,7 @@
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/pidfd.h"
+#include "daemon/base/pipe.h"
 #include "daemon/base/poll.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/subprocess.h"
@@ -148,14 +149,12 @@ Client::Client(std::string dir, pid_t pid, UniqueFd pidfd)
     : dir_(std::move(dir)), pid_(pid), pidfd_(std::move(pidfd)) {}
 
 absl::StatusOr<std::unique_ptr<Client>> Client::Launch(const LaunchOptions& options) {
-  int ready[2];
-  if (pipe2(ready, O_CLOEXEC) < 0) return ErrnoError(errno, "pipe");
-  UniqueFd read_end(ready[0]), write_end(ready[1]);
+  VX_ASSIGN_OR_RETURN(Pipe ready, MakePipe());
   VX_ASSIGN_OR_RETURN(pid_t pid, Spawn({.argv = CommandLine(options),
-                                        .fds = {{write_end.get(), kReadyFd}},
+                                        .fds = {{ready.write.get(), kReadyFd}},
                                         .new_session = true}));
-  write_end.reset();
-  const std::string report = ReadReport(read_end.get());
+  ready.write.reset();
+  const std::string report = ReadReport(ready.read.get());
   auto pidfd = OpenPidfd(pid);
   if (report == "R" && pidfd.ok()) {
     return std::unique_ptr<Client>(new Client(options.dir, pid, *std::move(pidfd)));

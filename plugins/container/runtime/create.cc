@@ -21,6 +21,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
+#include "daemon/base/pipe.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/container/cgroup.h"
 #include "plugins/container/runtime/command.h"
@@ -43,17 +44,6 @@ namespace {
 constexpr char kStageDir[] = "stage";
 // Init makes these itself, once it is where they are to begin.
 constexpr int kLateNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP;
-
-struct Pipe {
-  UniqueFd read;
-  UniqueFd write;
-};
-
-absl::StatusOr<Pipe> MakePipe() {
-  int fds[2];
-  if (pipe2(fds, O_CLOEXEC) < 0) return ErrnoError(errno, "make a pipe");
-  return Pipe{UniqueFd(fds[0]), UniqueFd(fds[1])};
-}
 
 constexpr char kAppArmorEnabled[] = "/sys/module/apparmor/parameters/enabled";
 

@@ -21,6 +21,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
+#include "daemon/base/pipe.h"
 #include "daemon/base/status_macros.h"
 #include "nlohmann/json.hpp"
 #include "plugins/container/cgroup.h"
@@ -168,9 +169,7 @@ absl::Status Execution::OpenConsole() {
 }
 
 absl::Status Execution::Start() {
-  int fds[2];
-  if (pipe2(fds, O_CLOEXEC) < 0) return ErrnoError(errno, "make a pipe");
-  UniqueFd read_end(fds[0]), write_end(fds[1]);
+  VX_ASSIGN_OR_RETURN(Pipe told, MakePipe());
   GiveStreams(config_.root_uid(), config_.root_gid());
   clone_args args{};
   args.exit_signal = SIGCHLD;
@@ -180,10 +179,10 @@ absl::Status Execution::Start() {
   }
   const long pid = syscall(SYS_clone3, &args, sizeof args);
   if (pid < 0) return ErrnoError(errno, "enter the container's cgroup");
-  if (pid == 0) Enter(write_end.get());
-  write_end.reset();
+  if (pid == 0) Enter(told.write.get());
+  told.write.reset();
   if (options_.exec_fd >= 0) close(options_.exec_fd);
-  const ssize_t n = read(read_end.get(), &command_, sizeof command_);
+  const ssize_t n = read(told.read.get(), &command_, sizeof command_);
   int status = 0;
   while (waitpid(static_cast<pid_t>(pid), &status, 0) < 0 && errno == EINTR) {
   }
