@@ -21,6 +21,8 @@ struct Attachment {
   // The command is on a terminal; with `stdin`, ours is raw meanwhile.
   bool tty = false;
   DetachKeys keys{""};
+  // SIGINT and SIGTERM are the workload's; else they end vxctl alone.
+  bool signals = true;
 
   bool wanted() const { return stdin || tty; }
 };

@@ -235,7 +235,10 @@ int AttachForeground(Context& context, const v1::Workload& workload, const Attac
   if (!connection.ok()) return Report(connection.status());
   RunOutput output(*connection, workload.uid(), /*from_now=*/true);
   Keyboard keyboard(*connection, workload, attachment, &output);
-  Forwarder forwarder(*connection, workload, "", [&keyboard] { keyboard.Resize(); });
+  std::optional<Forwarder> forwarder;
+  if (attachment.signals) {
+    forwarder.emplace(*connection, workload, "", [&keyboard] { keyboard.Resize(); });
+  }
   absl::StatusOr<v1::Exit> exit = output.Copy([] {});
   if (keyboard.Leave() && !exit.ok()) return Detached(workload);
   if (!exit.ok()) return Report(exit.status());

@@ -234,6 +234,17 @@ absl::StatusOr<v1::Exit> RuntimeSession::Result() {
   return exit;
 }
 
+namespace {
+
+absl::StatusOr<UniqueFd> OpenPidOf(const std::string& pid_file) {
+  VX_ASSIGN_OR_RETURN(std::string text, ReadFile(pid_file));
+  int pid = 0;
+  if (!absl::SimpleAtoi(text, &pid)) return absl::InternalError("the runtime wrote no pid");
+  return OpenPidfd(pid);
+}
+
+}  // namespace
+
 absl::StatusOr<UniqueFd> ExecDetached(const ExecPlace& place, const driver::ExecSpec& spec,
                                       const std::string& pid_file) {
   auto remove = absl::MakeCleanup([&] { unlink(pid_file.c_str()); });
@@ -244,11 +255,11 @@ absl::StatusOr<UniqueFd> ExecDetached(const ExecPlace& place, const driver::Exec
   const absl::Status started = launch.WaitStarted();
   WaitPidfd(runtime.get(), kStartTimeout);
   ReapPidfd(runtime.get());
-  VX_RETURN_IF_ERROR(started);
-  VX_ASSIGN_OR_RETURN(std::string text, ReadFile(pid_file));
-  int pid = 0;
-  if (!absl::SimpleAtoi(text, &pid)) return absl::InternalError("the runtime wrote no pid");
-  return OpenPidfd(pid);
+  auto command = OpenPidOf(pid_file);
+  if (started.ok()) return command;
+  // What could not be run is our child now.
+  if (command.ok() && WaitPidfd(command->get(), kEndTimeout)) ReapPidfd(command->get());
+  return started;
 }
 
 }  // namespace vx::container

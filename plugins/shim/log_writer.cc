@@ -141,7 +141,9 @@ void LogWriter::Write(int stream, const char* data, size_t size) {
   torn_ = false;
   if (lost_ > 0) WriteLoss();
   WriteEntries(stream, data, size);
-  if (bounds_.size > 0 && size_ >= bounds_.size) Rotate();
+  // At the end of a line, unless none comes.
+  const bool at_end = size > 0 && data[size - 1] == '\n';
+  if (bounds_.size > 0 && size_ >= bounds_.size * (at_end ? 1 : 2)) Rotate();
 }
 
 void LogWriter::WriteEntries(int stream, const char* data, size_t size) {

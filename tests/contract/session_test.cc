@@ -2,6 +2,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -266,6 +268,34 @@ TEST_F(Exec, ADetachedCommandGoesOn) {
   ASSERT_TRUE(session.ok()) << session.status();
   EXPECT_EQ(*session, nullptr);
   EXPECT_EQ(CountInside(workload.uid(), "sleep 4322"), 1);
+}
+
+TEST_F(Exec, ADetachedCommandThatCantBeRunLeavesNothing) {
+  const v1::Workload workload = Launch(Behaviour::kForever);
+  ExecSpec spec;
+  spec.argv = {"no-such-command"};
+  spec.detach = true;
+  // As a daemon that has VMs is.
+  prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_THAT(sessions().Exec(workload.uid(), spec).status(),
+                IsError(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_FOUND"));
+  }
+  // A process that nobody reaps would keep the container's end from coming.
+  VX_ASSERT_OK(driver().Stop(workload.uid(), absl::ZeroDuration()));
+  siginfo_t info{};
+  const bool children = waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+  EXPECT_TRUE(!children || info.si_pid == 0) << info.si_pid << " is dead and there";
+  prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0);
+}
+
+TEST_F(Exec, AWorkingDirectoryIsNotMade) {
+  const v1::Workload workload = Launch(Behaviour::kForever);
+  ExecSpec spec = Script("pwd");
+  spec.working_dir = "/not/there";
+  EXPECT_THAT(sessions().Exec(workload.uid(), spec).status(),
+              IsError(absl::StatusCode::kFailedPrecondition, "BAD_WORKING_DIR"));
+  EXPECT_NE(Run(workload.uid(), "test -e /not").code, 0);
 }
 
 TEST_F(Exec, TheEndOfTheWorkloadEndsIt) {

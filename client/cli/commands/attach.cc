@@ -43,6 +43,7 @@ int Attach(Context& context, const AttachFlags& flags) {
   attachment.stdin = workload.spec().stdin() && !flags.no_stdin;
   attachment.tty = workload.spec().tty() && OnTerminal();
   attachment.keys = *keys;
+  attachment.signals = !flags.no_stdin;
   return AttachForeground(context, workload, attachment);
 }
 

@@ -34,8 +34,8 @@ absl::Status BadWorkingDir(const std::string& cwd, absl::string_view why) {
                absl::StrCat("working directory ", cwd, " ", why));
 }
 
-absl::Status EnterWorkingDir(const std::string& cwd) {
-  const absl::Status made = MakeDirs(cwd, 0755);
+absl::Status EnterWorkingDir(const std::string& cwd, bool make) {
+  const absl::Status made = make ? MakeDirs(cwd, 0755) : absl::OkStatus();
   if (!made.ok()) return BadWorkingDir(cwd, absl::StrCat("can't be made: ", made.message()));
   if (chdir(cwd.c_str()) < 0) {
     return BadWorkingDir(cwd, absl::StrCat("can't be entered: ", strerror(errno)));
@@ -149,7 +149,7 @@ absl::Status Command::BecomeUser(const Identity& identity) {
   // A terminal of its own; its group is devpts's.
   if (process_.terminal) (void)!fchown(STDIN_FILENO, identity.uid, static_cast<gid_t>(-1));
   for (const Rlimit& rlimit : process_.rlimits) ApplyRlimit(rlimit);
-  VX_RETURN_IF_ERROR(EnterWorkingDir(process_.cwd));
+  VX_RETURN_IF_ERROR(EnterWorkingDir(process_.cwd, options_.make_working_dir));
   VX_RETURN_IF_ERROR(ApplyAppArmor(process_.apparmor));
   if (process_.no_new_privileges && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0) {
     return ErrnoError(errno, "set no_new_privs");

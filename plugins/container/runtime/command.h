@@ -30,6 +30,8 @@ class Command {
     int error_fd = 2;
     // Die when the parent does, as far as the kernel helps with that.
     bool die_with_parent = false;
+    // A working directory that is not there is made.
+    bool make_working_dir = true;
   };
 
   // Borrows all.

@@ -230,7 +230,8 @@ void Execution::Become() {
   CloseAllBut({options_.exec_fd, options_.error_fd});
   // A command that can't be run is told by text too, where nobody wants the number.
   Command command(config_.process, filter_,
-                  {options_.exec_fd, options_.error_fd, !options_.detach});
+                  {options_.exec_fd, options_.error_fd, !options_.detach,
+                   /*make_working_dir=*/false});
   absl::Status prepared = command.Prepare(ResolveIdentity(config_));
   if (!prepared.ok()) Fail(prepared);
   command.Run();

@@ -134,6 +134,14 @@ TEST_F(DividedLogTest, KeepsTheNewestWithinItsBounds) {
   EXPECT_GT(kept.size(), Lines(950, 50).size());
 }
 
+TEST_F(DividedLogTest, AFileBeginsWithALine) {
+  for (int i = 0; i < 400; ++i) {
+    Write(1, "begun ");
+    Write(1, "and ended\n");
+  }
+  EXPECT_TRUE(ReadBack().out.starts_with("begun and ended\n"));
+}
+
 TEST_F(DividedLogTest, AFollowerMissesNothing) {
   WriteLines(0, 10);
   auto reader = OpenLog(log_, {});
