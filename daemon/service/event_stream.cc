@@ -34,8 +34,9 @@ bool EventStream::Wanted(const v1::Event& event) const {
 }
 
 absl::Status EventStream::Open() {
-  store::View view = context_.core.store().Read();
+  // First, without a view: who tells of events may wait for one.
   subscription_ = context_.core.events().Subscribe([this](const v1::Event&) { Wake(); });
+  store::View view = context_.core.store().Read();
   if (!request_.workload().empty()) {
     VX_ASSIGN_OR_RETURN(uid_, UidOf(view, request_.workload()));
   }

@@ -21,26 +21,36 @@ bool SameTime(const std::optional<v1::Exit>& a, const v1::Exit& b) {
 }  // namespace
 
 absl::Status RunOutput::Find() {
-  store::View view = context_.core.store().Read();
-  VX_ASSIGN_OR_RETURN(v1::Workload workload, view.FindWorkload(options_.name));
+  VX_ASSIGN_OR_RETURN(v1::Workload workload,
+                      context_.core.store().Read().FindWorkload(options_.name));
   uid_ = workload.uid();
   spec_ = workload.spec();
   if (workload.status().has_exit()) earlier_ = workload.status().exit();
-  if (options_.follow) {
-    subscription_ =
-        context_.core.events().Subscribe([this](const v1::Event& event) { Look(event); });
-    absl::MutexLock lock(&end_mutex_);
-    making_ = workload.status().state() == v1::STATE_CREATING;
-    runs_ = workload.status().state() == v1::STATE_RUNNING;
-    stopped_ = !making_ && !core::IsActive(workload);
-    if (stopped_) end_ = {true, earlier_};
-  }
+  if (options_.follow) Watch(workload);
   if (options_.this_run && core::IsActive(workload) && workload.status().has_start_time()) {
     options_.position.since = core::FromProto(workload.status().start_time());
   }
   tell_found_();
   found_ = true;
   return absl::OkStatus();
+}
+
+// No view of the store is held meanwhile: who tells of events may wait for one.
+void RunOutput::Watch(const v1::Workload& workload) {
+  {
+    absl::MutexLock lock(&end_mutex_);
+    making_ = workload.status().state() == v1::STATE_CREATING;
+    runs_ = workload.status().state() == v1::STATE_RUNNING;
+    stopped_ = !making_ && !core::IsActive(workload);
+    if (stopped_) end_ = {true, earlier_};
+  }
+  subscription_ = context_.core.events().Subscribe([this](const v1::Event& event) { Look(event); });
+  // What came between is like an event.
+  auto now = context_.core.store().Read().GetWorkload(uid_);
+  v1::Event event;
+  event.set_type(now.ok() ? v1::EVENT_TYPE_WORKLOAD_CHANGED : v1::EVENT_TYPE_WORKLOAD_DELETED);
+  *event.mutable_workload() = now.ok() ? *std::move(now) : workload;
+  Look(event);
 }
 
 absl::Status RunOutput::OpenReader() {

@@ -56,6 +56,7 @@ class RunOutput {
 
   // Finds the workload and watches it from then on; tells the caller so.
   absl::Status Find();
+  void Watch(const v1::Workload& workload);
   absl::Status OpenReader();
   absl::Status Fill(v1::StreamLogsResponse& message);
   // Notes what becomes of the workload; under the store's lock.
