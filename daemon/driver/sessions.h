@@ -44,6 +44,18 @@ class Input {
   virtual int fd() const = 0;
 };
 
+// What a command writes.
+class Output {
+ public:
+  virtual ~Output() = default;
+
+  // Gives up to `size` bytes, and says how many; never blocks. 0: wait until fd() is
+  // readable. OUT_OF_RANGE at the end.
+  virtual absl::StatusOr<size_t> Read(char* data, size_t size) = 0;
+  // Owned by the output. Stays readable at the end.
+  virtual int fd() const = 0;
+};
+
 struct ExecSpec {
   // At least the program's name.
   std::vector<std::string> argv;
@@ -68,11 +80,10 @@ class ExecSession {
 
   // Null without `stdin` and without `tty`.
   virtual Input* input() = 0;
-  // Non-blocking, read to their end by the caller; -1: there is none (with a terminal
-  // all is output). Owned by the session. The end of a terminal is EIO.
-  virtual int output() const = 0;
-  virtual int error() const = 0;
-  // Polls readable once the command has ended.
+  // Null: there is none (with a terminal all is output).
+  virtual Output* output() = 0;
+  virtual Output* error() = 0;
+  // Polls readable once the command has ended; what it wrote can all be read then.
   virtual int end_fd() const = 0;
 
   virtual absl::Status Signal(int signal) = 0;
@@ -85,7 +96,9 @@ class Sessions {
   virtual ~Sessions() = default;
 
   // Returns when the command was started. FAILED_PRECONDITION with NOT_RUNNING, PAUSED,
-  // COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, NO_USER or BAD_WORKING_DIR.
+  // COMMAND_NOT_FOUND, COMMAND_NOT_EXECUTABLE, NO_USER or BAD_WORKING_DIR;
+  // RESOURCE_EXHAUSTED (TOO_MANY_SESSIONS); UNAVAILABLE (AGENT_UNAVAILABLE) where the
+  // guest's agent does not answer, soon after a start only after some waiting.
   virtual absl::StatusOr<std::unique_ptr<ExecSession>> Exec(const std::string& uid,
                                                             const ExecSpec& spec) = 0;
 

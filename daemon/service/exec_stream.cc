@@ -86,20 +86,17 @@ absl::Status ExecStream::Handle(const v1::ExecRequest& request) {
   return session_ == nullptr ? absl::OkStatus() : session_->Signal(*signal);
 }
 
-bool ExecStream::Read(int fd, bool& open, std::string& data) {
-  if (fd < 0) open = false;
+bool ExecStream::Read(driver::Output* from, bool& open, std::string& data) {
+  if (from == nullptr) open = false;
   if (!open) return false;
   data.resize(kPiece);
-  ssize_t n = 0;
-  while ((n = read(fd, data.data(), data.size())) < 0 && errno == EINTR) {
-  }
-  // A terminal ends with EIO.
-  if (n == 0 || (n < 0 && errno != EAGAIN)) {
+  const absl::StatusOr<size_t> read = from->Read(data.data(), data.size());
+  if (!read.ok()) {
     open = false;
-    context_.waker.Forget(fd);
+    context_.waker.Forget(from->fd());
   }
-  data.resize(static_cast<size_t>(std::max<ssize_t>(n, 0)));
-  return n > 0;
+  data.resize(read.value_or(0));
+  return !data.empty();
 }
 
 // In turns, so that one that never ends does not hide the other.
@@ -139,8 +136,8 @@ ExecStream::Next ExecStream::Produce(v1::ExecResponse& message) {
 
 void ExecStream::Arm() {
   auto wake = [this] { Wake(); };
-  if (output_open_) context_.waker.Arm(running_->output(), wake);
-  if (error_open_) context_.waker.Arm(running_->error(), wake);
+  if (output_open_) context_.waker.Arm(running_->output()->fd(), wake);
+  if (error_open_) context_.waker.Arm(running_->error()->fd(), wake);
   context_.waker.Arm(running_->end_fd(), wake);
 }
 
@@ -152,9 +149,10 @@ void ExecStream::End() {
     session = std::move(session_);
   }
   if (session == nullptr) return;
-  for (int fd : {session->output(), session->error(), session->end_fd()}) {
-    if (fd >= 0) context_.waker.Forget(fd);
+  for (const driver::Output* output : {session->output(), session->error()}) {
+    if (output != nullptr) context_.waker.Forget(output->fd());
   }
+  if (session->end_fd() >= 0) context_.waker.Forget(session->end_fd());
 }
 
 }  // namespace vx::service

@@ -20,7 +20,7 @@ class ExecStream : public SessionStream<v1::ExecRequest, v1::ExecResponse> {
   Next Produce(v1::ExecResponse& message) override;
 
   // Reads what is there of `fd`; false when that is nothing.
-  bool Read(int fd, bool& open, std::string& data);
+  bool Read(driver::Output* from, bool& open, std::string& data);
   bool ReadEither(v1::ExecResponse& message);
   void Arm();
 

@@ -1,5 +1,6 @@
 #include "plugins/agent/boot_config.h"
 
+#include <charconv>
 #include <cstring>
 
 namespace vx::agent {
@@ -26,6 +27,34 @@ bool TakeField(std::string_view& rest, Field& field) {
   return true;
 }
 
+// Takes a number and the space behind it off `rest`.
+bool TakeNumber(std::string_view& rest, uint64_t& number) {
+  const auto [end, error] = std::from_chars(rest.data(), rest.data() + rest.size(), number);
+  const size_t used = static_cast<size_t>(end - rest.data());
+  if (error != std::errc() || used >= rest.size() || rest[used] != ' ') return false;
+  rest.remove_prefix(used + 1);
+  return true;
+}
+
+bool DecodeTmpfs(std::string_view value, BootConfig& config) {
+  BootTmpfs tmpfs;
+  uint64_t mode = 0, exec = 0;
+  if (!TakeNumber(value, tmpfs.size_bytes) || !TakeNumber(value, mode) ||
+      !TakeNumber(value, exec) || mode > 07777) {
+    return false;
+  }
+  tmpfs.mode = static_cast<uint32_t>(mode);
+  tmpfs.exec = exec != 0;
+  tmpfs.target = value;
+  config.tmpfs.push_back(tmpfs);
+  return true;
+}
+
+std::string EncodeTmpfs(const BootTmpfs& tmpfs) {
+  return std::to_string(tmpfs.size_bytes) + " " + std::to_string(tmpfs.mode) +
+         (tmpfs.exec ? " 1 " : " 0 ") + tmpfs.target;
+}
+
 // nullptr, or why the field can't be.
 const char* Apply(const Field& field, BootConfig& config) {
   const std::string value(field.value);
@@ -45,6 +74,17 @@ const char* Apply(const Field& field, BootConfig& config) {
     case BootField::kHostname:
       config.hostname = value;
       return nullptr;
+    case BootField::kTty:
+      config.tty = true;
+      return nullptr;
+    case BootField::kStdin:
+      config.stdin = true;
+      return nullptr;
+    case BootField::kReadOnly:
+      config.read_only = true;
+      return nullptr;
+    case BootField::kTmpfs:
+      return DecodeTmpfs(field.value, config) ? nullptr : "a malformed tmpfs";
     case BootField::kEnd:
       return value.empty() ? nullptr : "an end with content";
   }
@@ -61,10 +101,11 @@ bool AnyHasNul(const std::vector<std::string>& texts) {
 }
 
 size_t EncodedSize(const BootConfig& config) {
-  size_t size = kMagicSize + kFieldHeader * 4 + config.working_dir.size() + config.user.size() +
+  size_t size = kMagicSize + kFieldHeader * 7 + config.working_dir.size() + config.user.size() +
                 config.hostname.size();
   for (const std::string& arg : config.argv) size += kFieldHeader + arg.size();
   for (const std::string& variable : config.env) size += kFieldHeader + variable.size();
+  for (const BootTmpfs& tmpfs : config.tmpfs) size += kFieldHeader + EncodeTmpfs(tmpfs).size();
   return size;
 }
 
@@ -75,12 +116,22 @@ void Append(std::string& blob, BootField tag, const std::string& value) {
   blob.append(value);
 }
 
+const char* CheckTmpfs(const std::vector<BootTmpfs>& all) {
+  for (const BootTmpfs& tmpfs : all) {
+    if (tmpfs.target.empty() || tmpfs.target[0] != '/' || tmpfs.target.size() > kMaxPath) {
+      return "a tmpfs whose path is not absolute, or too long";
+    }
+    if (HasNul(tmpfs.target)) return "a NUL character";
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 const char* CheckBootConfig(const BootConfig& config) {
   if (config.argv.empty()) return "no command";
   if (config.argv[0].empty()) return "an empty command";
-  if (config.argv.size() + config.env.size() > kMaxBootItems) {
+  if (config.argv.size() + config.env.size() + config.tmpfs.size() > kMaxBootItems) {
     return "too many arguments and variables";
   }
   if (EncodedSize(config) > kMaxBootConfig) return "arguments and variables are too long";
@@ -93,7 +144,7 @@ const char* CheckBootConfig(const BootConfig& config) {
       HasNul(config.user) || HasNul(config.hostname)) {
     return "a NUL character";
   }
-  return nullptr;
+  return CheckTmpfs(config.tmpfs);
 }
 
 const char* DecodeBootConfig(std::string_view blob, BootConfig& config) {
@@ -105,7 +156,9 @@ const char* DecodeBootConfig(std::string_view blob, BootConfig& config) {
   do {
     if (!TakeField(blob, field)) return "it is cut short";
     if (const char* error = Apply(field, config)) return error;
-    if (config.argv.size() + config.env.size() > kMaxBootItems) return "it has too many items";
+    if (config.argv.size() + config.env.size() + config.tmpfs.size() > kMaxBootItems) {
+      return "it has too many items";
+    }
   } while (field.tag != BootField::kEnd);
   if (!blob.empty()) return "something follows its end";
   return CheckBootConfig(config);
@@ -119,6 +172,12 @@ std::string EncodeBootConfig(const BootConfig& config) {
   Append(blob, BootField::kWorkingDir, config.working_dir);
   Append(blob, BootField::kUser, config.user);
   Append(blob, BootField::kHostname, config.hostname);
+  if (config.tty) Append(blob, BootField::kTty, "");
+  if (config.stdin) Append(blob, BootField::kStdin, "");
+  if (config.read_only) Append(blob, BootField::kReadOnly, "");
+  for (const BootTmpfs& tmpfs : config.tmpfs) {
+    Append(blob, BootField::kTmpfs, EncodeTmpfs(tmpfs));
+  }
   Append(blob, BootField::kEnd, "");
   return blob;
 }

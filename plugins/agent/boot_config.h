@@ -13,6 +13,17 @@
 
 namespace vx::agent {
 
+// A filesystem in memory.
+struct BootTmpfs {
+  // Absolute.
+  std::string target;
+  uint64_t size_bytes = 0;
+  uint32_t mode = 01777;
+  bool exec = false;
+
+  bool operator==(const BootTmpfs&) const = default;
+};
+
 struct BootConfig {
   // At least one.
   std::vector<std::string> argv;
@@ -23,6 +34,12 @@ struct BootConfig {
   // "user[:group]", names or numbers; empty: root.
   std::string user;
   std::string hostname;
+  // The command has a terminal; has an input.
+  bool tty = false;
+  bool stdin = false;
+  // The root can't be written to.
+  bool read_only = false;
+  std::vector<BootTmpfs> tmpfs;
 
   bool operator==(const BootConfig&) const = default;
 };
@@ -36,6 +53,10 @@ enum class BootField : uint8_t {
   kWorkingDir = 3,
   kUser = 4,
   kHostname = 5,
+  kTty = 6,       // empty
+  kStdin = 7,     // empty
+  kReadOnly = 8,  // empty
+  kTmpfs = 9,     // "SIZE MODE EXEC TARGET", decimal numbers; once for each
 };
 
 // Bounds that both sides keep; the kernel's own are not larger.

@@ -83,8 +83,9 @@ bool Channel::ReadFully(void* data, size_t size) {
 }
 
 void Channel::Send(shim::FrameType type, const void* data, size_t size) {
-  out_ = Frame(type, data, size);
+  out_.erase(0, sent_);
   sent_ = 0;
+  out_ += Frame(type, data, size);
   Flush();
 }
 
@@ -98,24 +99,32 @@ bool Channel::Flush() {
   return true;
 }
 
-bool Channel::Receive(const std::function<void(int)>& on_signal) {
-  char buffer[512];
+bool Channel::TakeFrame(const Handler& handler, bool& broken) {
+  shim::FrameHeader header;
+  if (in_.size() < sizeof header) return false;
+  memcpy(&header, in_.data(), sizeof header);
+  const bool known =
+      (header.type == shim::FrameType::kSignal && header.length == sizeof(int32_t)) ||
+      (header.type == shim::FrameType::kInput && header.length >= sizeof(shim::InputHeader) &&
+       header.length <= sizeof(shim::InputHeader) + shim::kMaxInput);
+  broken = !known;
+  if (broken || in_.size() < sizeof header + header.length) return false;
+  const std::string body = in_.substr(sizeof header, header.length);
+  in_.erase(0, sizeof header + header.length);
+  handler(header.type, body);
+  return true;
+}
+
+bool Channel::Receive(const Handler& handler) {
+  char buffer[8192];
   const ssize_t n = read(fd_, buffer, sizeof buffer);
   if (n == 0) return false;
   if (n < 0) return errno == EAGAIN || errno == EINTR;
   in_.append(buffer, n);
-  constexpr size_t kFrame = sizeof(shim::FrameHeader) + sizeof(int32_t);
-  while (in_.size() >= sizeof(shim::FrameHeader)) {
-    shim::FrameHeader header;
-    memcpy(&header, in_.data(), sizeof header);
-    if (header.type != shim::FrameType::kSignal || header.length != sizeof(int32_t)) return false;
-    if (in_.size() < kFrame) return true;
-    int32_t signal;
-    memcpy(&signal, in_.data() + sizeof header, sizeof signal);
-    in_.erase(0, kFrame);
-    on_signal(signal);
+  bool broken = false;
+  while (TakeFrame(handler, broken)) {
   }
-  return true;
+  return !broken;
 }
 
 bool Channel::WaitWritable() {

@@ -1,13 +1,14 @@
 // The agent's end of the output port: frames to and from vx-shim
 // (plugins/shim/protocol.h), through QEMU.
 //
-// At most one frame waits to be written; whoever makes output waits until it is
-// gone, so a slow host slows the command and nothing piles up.
+// At most one frame of output waits to be written; whoever makes output waits until it
+// is gone, so a slow host slows the command and nothing piles up.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <string_view>
 
 #include "plugins/shim/protocol.h"
 
@@ -29,21 +30,24 @@ class Channel {
   // other end went away or broke the protocol.
   std::string Introduce();
 
-  // Output waits to be written: Send nothing, poll for POLLOUT and Flush.
+  // Something waits to be written: send no output, wait for room and Flush.
   bool busy() const { return sent_ < out_.size(); }
-  // Begins to write a frame. Not while busy.
+  // Begins to write a frame, behind what waits.
   void Send(shim::FrameType type, const void* data, size_t size);
   // Goes on writing. False: the other end is gone.
   bool Flush();
 
-  // Reads what is there and hands out the signals asked for. False: the other
-  // end is gone or broke the protocol.
-  bool Receive(const std::function<void(int)>& on_signal);
+  // Told of frames of kSignal and kInput.
+  using Handler = std::function<void(shim::FrameType type, std::string_view body)>;
+  // Reads what is there and hands out what is whole. False: the other end is gone or
+  // broke the protocol.
+  bool Receive(const Handler& handler);
 
   // Writes the last frame, and returns when the host has read all and hung up.
   void SendLast(shim::FrameType type, const void* data, size_t size);
 
  private:
+  bool TakeFrame(const Handler& handler, bool& broken);
   bool ReadFully(void* data, size_t size);
   bool WaitWritable();
 

@@ -3,7 +3,8 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <signal.h>
-#include <string.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -12,7 +13,6 @@
 #include <cerrno>
 
 #include "plugins/agent/file.h"
-#include "plugins/agent/system.h"
 #include "plugins/shim/protocol.h"
 
 namespace vx::agent {
@@ -26,6 +26,68 @@ struct Pipe {
 Pipe MakePipe() {
   int fds[2];
   return pipe2(fds, O_CLOEXEC) < 0 ? Pipe() : Pipe{fds[0], fds[1]};
+}
+
+void CloseIfOpen(int fd) {
+  if (fd >= 0) close(fd);
+}
+
+// What a command has of its streams, and what is ours.
+struct Streams {
+  int theirs[3] = {-1, -1, -1};
+  Command ours;
+
+  void CloseTheirs() {
+    CloseIfOpen(theirs[0]);
+    if (theirs[1] != theirs[0]) CloseIfOpen(theirs[1]);
+    if (theirs[2] != theirs[1]) CloseIfOpen(theirs[2]);
+  }
+  void CloseOurs() {
+    CloseIfOpen(ours.in);
+    CloseIfOpen(ours.out);
+    CloseIfOpen(ours.err);
+    ours = {};
+  }
+};
+
+void OpenPipes(const CommandSpec& spec, Streams& streams) {
+  if (spec.stdin) {
+    const Pipe in = MakePipe();
+    streams.theirs[0] = in.read;
+    streams.ours.in = in.write;
+  } else {
+    streams.theirs[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  }
+  if (!spec.output) {
+    streams.theirs[1] = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    streams.theirs[2] = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    return;
+  }
+  const Pipe out = MakePipe(), err = MakePipe();
+  streams.theirs[1] = out.write;
+  streams.theirs[2] = err.write;
+  streams.ours.out = out.read;
+  streams.ours.err = err.read;
+}
+
+bool OpenTerminal(const CommandSpec& spec, Streams& streams) {
+  const int master = open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (master < 0 || unlockpt(master) < 0) return false;
+  const int slave = ioctl(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (slave < 0) {
+    close(master);
+    return false;
+  }
+  fchown(slave, spec.identity.uid, 5);
+  fchmod(slave, 0620);
+  if (spec.columns > 0 && spec.rows > 0) {
+    const winsize size = {spec.rows, spec.columns, 0, 0};
+    ioctl(master, TIOCSWINSZ, &size);
+  }
+  streams.theirs[0] = streams.theirs[1] = streams.theirs[2] = slave;
+  streams.ours.out = master;
+  streams.ours.in = fcntl(master, F_DUPFD_CLOEXEC, 0);
+  return true;
 }
 
 std::vector<char*> Pointers(const std::vector<std::string>& texts) {
@@ -44,14 +106,14 @@ std::string PathVariable(const std::vector<std::string>& env) {
 
 // Returns the errno of the attempt that says most: a file that is there and can't
 // be run beats one that is not there.
-int ExecInPath(const BootConfig& config, char* const argv[], char* const env[]) {
-  const std::string& name = config.argv[0];
+int ExecInPath(const CommandSpec& spec, char* const argv[], char* const env[]) {
+  const std::string& name = spec.argv[0];
   if (name.find('/') != std::string::npos) {
     execve(name.c_str(), argv, env);
     return errno;
   }
   int error = ENOENT;
-  const std::string path = PathVariable(config.env);
+  const std::string path = PathVariable(spec.env);
   for (size_t begin = 0; begin <= path.size();) {
     size_t end = path.find(':', begin);
     if (end == std::string::npos) end = path.size();
@@ -79,24 +141,26 @@ void ResetProcess() {
   setsid();
 }
 
-[[noreturn]] void RunChild(const BootConfig& config, const Identity& identity, int out, int err,
-                           int status) {
+void TakeStreams(const Streams& streams) {
+  for (int i = 0; i < 3; ++i) dup2(streams.theirs[i], i);
+}
+
+[[noreturn]] void RunChild(const CommandSpec& spec, const Streams& streams, int status) {
   ResetProcess();
-  const int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  dup2(null, STDIN_FILENO);
-  dup2(out, STDOUT_FILENO);
-  dup2(err, STDERR_FILENO);
-  std::vector<char*> argv = Pointers(config.argv), env = Pointers(config.env);
-  int error;
+  if (spec.tty) ioctl(streams.theirs[0], TIOCSCTTY, 0);
+  TakeStreams(streams);
+  std::vector<char*> argv = Pointers(spec.argv), env = Pointers(spec.env);
   // A pipe made by root is to be opened anew by whoever runs (/dev/stdout).
-  fchown(out, identity.uid, identity.gid);
-  fchown(err, identity.uid, identity.gid);
-  if (chdir(config.working_dir.c_str()) < 0) {
+  for (int i = 0; i < 3 && !spec.tty; ++i) {
+    if (i > 0 || spec.stdin) fchown(i, spec.identity.uid, spec.identity.gid);
+  }
+  int error;
+  if (chdir(spec.working_dir.c_str()) < 0) {
     error = shim::kErrnoWorkingDir;
-  } else if (!BecomeUser(identity)) {
+  } else if (!BecomeUser(spec.identity)) {
     error = shim::kErrnoNoUser;
   } else {
-    error = ExecInPath(config, argv.data(), env.data());
+    error = ExecInPath(spec, argv.data(), env.data());
   }
   if (write(status, &error, sizeof error) < 0) _exit(125);
   _exit(126);
@@ -117,26 +181,53 @@ Command Failed(int error) {
   return command;
 }
 
+Command Started(Streams& streams, pid_t pid) {
+  for (int fd : {streams.ours.in, streams.ours.out, streams.ours.err}) {
+    if (fd >= 0) SetNonBlocking(fd, true);
+  }
+  streams.ours.pid = pid;
+  return streams.ours;
+}
+
 }  // namespace
 
-Command StartCommand(const BootConfig& config, const Identity& identity) {
-  if (!MakeDirs(config.working_dir)) {
-    Complain("working directory %s: %s", config.working_dir.c_str(), strerror(errno));
-    return Failed(shim::kErrnoWorkingDir);
+Command StartCommand(const CommandSpec& spec) {
+  Streams streams;
+  if (!spec.tty) {
+    OpenPipes(spec, streams);
+  } else if (!OpenTerminal(spec, streams)) {
+    return Failed(errno);
   }
-  const Pipe out = MakePipe(), err = MakePipe(), status = MakePipe();
+  const Pipe status = MakePipe();
   const pid_t pid = fork();
-  if (pid < 0) return Failed(errno);
-  if (pid == 0) RunChild(config, identity, out.write, err.write, status.write);
-  close(out.write);
-  close(err.write);
+  const int problem = errno;
+  if (pid == 0) RunChild(spec, streams, status.write);
+  streams.CloseTheirs();
   close(status.write);
-  Command command = {pid, out.read, err.read, ReadStatus(status.read)};
+  const int error = pid < 0 ? problem : ReadStatus(status.read);
   close(status.read);
-  if (command.error != 0) waitpid(pid, nullptr, 0);
-  SetNonBlocking(out.read, true);
-  SetNonBlocking(err.read, true);
-  return command;
+  if (error == 0) return Started(streams, pid);
+  if (pid > 0) waitpid(pid, nullptr, 0);
+  streams.CloseOurs();
+  return Failed(error);
+}
+
+Command StartWorker(const std::function<int()>& work) {
+  Streams streams;
+  CommandSpec spec;
+  spec.stdin = true;
+  OpenPipes(spec, streams);
+  const pid_t pid = fork();
+  const int problem = errno;
+  if (pid == 0) {
+    ResetProcess();
+    TakeStreams(streams);
+    _exit(work());
+  }
+  streams.CloseTheirs();
+  if (pid > 0) return Started(streams, pid);
+  streams.CloseOurs();
+  return Failed(problem);
 }
 
 }  // namespace vx::agent

@@ -1,5 +1,6 @@
-// vx-agent: /init of a VM that runs an OCI image. Brings the guest up, runs one
-// command, forwards its output, reports its end, switches the machine off.
+// vx-agent: /init of a VM that runs an OCI image. Brings the guest up, runs the
+// workload's command, forwards its streams, serves vxd meanwhile (further commands, files,
+// figures), reports its end, switches the machine off.
 #include <string>
 
 #include "plugins/agent/boot_config.h"
@@ -14,6 +15,7 @@ namespace {
 constexpr int kDeviceTimeoutMs = 20000;
 
 void RunGuest() {
+  const uint64_t born = SinceBootNanos();
   MountEarly();
   LoadModules();
   const int port = OpenPort(shim::kOutputPort, kDeviceTimeoutMs);
@@ -24,8 +26,8 @@ void RunGuest() {
     return Complain("bad configuration: %s", error);
   }
   if (!EnterRoot(kDeviceTimeoutMs)) return;
-  SetUpGuest(config.hostname);
-  const shim::ExitFrame exit = Supervisor(channel).Run(config);
+  SetUpGuest(config);
+  const shim::ExitFrame exit = Supervisor(channel, born).Run(config);
   SealRoot();
   channel.SendLast(shim::FrameType::kExit, &exit, sizeof exit);
 }

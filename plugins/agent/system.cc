@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -83,23 +84,25 @@ bool MountDisk(int timeout_ms) {
   return true;
 }
 
-// The disk may be larger than the filesystem that the image brought.
-void GrowFilesystem() {
-  const int disk = open(kDisk, O_RDONLY | O_CLOEXEC);
-  const int root = open(kNewRoot, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+bool GrowFilesystem(int disk, int root) {
   struct statvfs size = {};
   uint64_t bytes = 0;
-  if (fstatvfs(root, &size) == 0 && ioctl(disk, BLKGETSIZE64, &bytes) == 0) {
-    uint64_t blocks = bytes / size.f_frsize;
-    // statvfs counts without the filesystem's own blocks: a rough look is enough.
-    const bool larger = blocks > size.f_blocks + size.f_blocks / 8 + kOverheadBlocks;
-    if (larger && ioctl(root, EXT4_IOC_RESIZE_FS, &blocks) < 0) {
-      Complain("grow the root to %llu bytes: %s", static_cast<unsigned long long>(bytes),
-               strerror(errno));
-    }
-  }
+  if (fstatvfs(root, &size) < 0 || ioctl(disk, BLKGETSIZE64, &bytes) < 0) return false;
+  uint64_t blocks = bytes / size.f_frsize;
+  // statvfs counts without the filesystem's own blocks: a rough look is enough.
+  const bool larger = blocks > size.f_blocks + size.f_blocks / 8 + kOverheadBlocks;
+  return !larger || ioctl(root, EXT4_IOC_RESIZE_FS, &blocks) == 0;
+}
+
+bool GrowFilesystemAt(const char* path) {
+  const int disk = open(kDisk, O_RDONLY | O_CLOEXEC);
+  const int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const bool grown = GrowFilesystem(disk, root);
+  const int problem = errno;
   close(root);
   close(disk);
+  errno = problem;
+  return grown;
 }
 
 void MoveMount(const char* name) {
@@ -107,6 +110,17 @@ void MoveMount(const char* name) {
   mkdir(target.c_str(), 0755);
   if (mount(name, target.c_str(), nullptr, MS_MOVE, nullptr) < 0) {
     Complain("move %s: %s", name, strerror(errno));
+  }
+}
+
+void MountTmpfs(const BootTmpfs& tmpfs) {
+  const unsigned long flags = MS_NOSUID | MS_NODEV | (tmpfs.exec ? 0 : MS_NOEXEC);
+  char options[64];
+  snprintf(options, sizeof options, "size=%llu,mode=%o",
+           static_cast<unsigned long long>(tmpfs.size_bytes), tmpfs.mode);
+  if (!MakeDirs(tmpfs.target) ||
+      mount("tmpfs", tmpfs.target.c_str(), "tmpfs", flags, options) < 0) {
+    Complain("tmpfs on %s: %s", tmpfs.target.c_str(), strerror(errno));
   }
 }
 
@@ -154,7 +168,8 @@ void LoadModules() {
 
 bool EnterRoot(int timeout_ms) {
   if (!MountDisk(timeout_ms)) return false;
-  GrowFilesystem();
+  // The disk may be larger than the filesystem that the image brought.
+  if (!GrowFilesystemAt(kNewRoot)) Complain("grow the root: %s", strerror(errno));
   for (const char* name : {"/dev", "/proc", "/sys"}) MoveMount(name);
   if (chdir(kNewRoot) < 0 || mount(".", "/", nullptr, MS_MOVE, nullptr) < 0 || chroot(".") < 0 ||
       chdir("/") < 0) {
@@ -164,7 +179,15 @@ bool EnterRoot(int timeout_ms) {
   return true;
 }
 
-void SetUpGuest(const std::string& hostname) {
+uint64_t SinceBootNanos() {
+  timespec now;
+  clock_gettime(CLOCK_BOOTTIME, &now);
+  return static_cast<uint64_t>(now.tv_sec) * 1000000000 + static_cast<uint64_t>(now.tv_nsec);
+}
+
+bool GrowRoot() { return GrowFilesystemAt("/"); }
+
+void SetUpGuest(const BootConfig& config) {
   for (const GuestMount& m : kGuestMounts) {
     mkdir(m.target, 0755);
     if (mount(m.type, m.target, m.type, m.flags, m.options) < 0 && errno != ENODEV) {
@@ -172,9 +195,15 @@ void SetUpGuest(const std::string& hostname) {
     }
   }
   for (const Link& link : kDevLinks) symlink(link.target, link.path);
+  for (const BootTmpfs& tmpfs : config.tmpfs) MountTmpfs(tmpfs);
+  const std::string& hostname = config.hostname;
   if (!hostname.empty() && sethostname(hostname.data(), hostname.size()) < 0) {
     Complain("hostname: %s", strerror(errno));
   }
+  if (!MakeDirs(config.working_dir)) {
+    Complain("working directory %s: %s", config.working_dir.c_str(), strerror(errno));
+  }
+  if (config.read_only) SealRoot();
   BringLoopbackUp();
 }
 

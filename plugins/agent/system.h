@@ -3,9 +3,16 @@
 // is said on the console.
 #pragma once
 
+#include <cstdint>
 #include <string>
+#include <vector>
+
+#include "plugins/agent/boot_config.h"
 
 namespace vx::agent {
+
+// Since the kernel's start, in nanoseconds.
+uint64_t SinceBootNanos();
 
 // Writes "vx-agent: ..." to the console; like printf.
 void Complain(const char* format, ...) __attribute__((format(printf, 1, 2)));
@@ -22,8 +29,12 @@ void LoadModules();
 bool EnterRoot(int timeout_ms);
 
 // What an OCI process expects besides: /dev/pts, /dev/shm, /dev/mqueue, cgroups,
-// the links in /dev, the hostname, the loopback interface.
-void SetUpGuest(const std::string& hostname);
+// the links in /dev, the hostname, the loopback interface; what `config` says of
+// filesystems in memory, the working directory, and a root that can't be written to.
+void SetUpGuest(const BootConfig& config);
+
+// Makes the root filesystem as large as its disk; fine when it is. False with errno.
+bool GrowRoot();
 
 // How many processes the kernel killed for want of memory.
 long OomKills();

@@ -2,6 +2,7 @@
 
 #include <linux/netlink.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -44,6 +45,18 @@ bool Uevents::WaitForNext(const Deadline& deadline) {
   char event[8192];
   recv(fd_, event, sizeof event, 0);
   return true;
+}
+
+// "add@/devices/system/cpu/cpu1", then variables.
+bool Uevents::TookCpu() {
+  constexpr char kCpu[] = "add@/devices/system/cpu/cpu";
+  bool took = false;
+  char event[8192];
+  ssize_t n;
+  while ((n = recv(fd_, event, sizeof event, 0)) > 0) {
+    took |= n > static_cast<ssize_t>(sizeof kCpu) && memcmp(event, kCpu, sizeof kCpu - 1) == 0;
+  }
+  return took;
 }
 
 }  // namespace vx::agent

@@ -28,6 +28,11 @@ class Uevents {
   // without one: look again.
   bool WaitForNext(const Deadline& deadline);
 
+  // For a loop: polls readable while there are events.
+  int fd() const { return fd_; }
+  // Takes what events there are; whether one of them is of a cpu that came.
+  bool TookCpu();
+
  private:
   int fd_;
 };

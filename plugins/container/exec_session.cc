@@ -187,16 +187,14 @@ absl::StatusOr<std::unique_ptr<RuntimeSession>> RuntimeSession::Start(
   for (Pipe* theirs : {&console, &out, &err}) theirs->write.reset();
   in.read.reset();
   VX_RETURN_IF_ERROR(launch.WaitStarted());
-  session->output_ = std::move(out.read);
-  session->error_ = std::move(err.read);
   if (spec.tty) {
-    VX_ASSIGN_OR_RETURN(session->output_, ReceiveFd(console.read.get()));
-    UniqueFd master(fcntl(session->output_.get(), F_DUPFD_CLOEXEC, 0));
+    VX_ASSIGN_OR_RETURN(out.read, ReceiveFd(console.read.get()));
+    UniqueFd master(fcntl(out.read.get(), F_DUPFD_CLOEXEC, 0));
     session->input_ = std::make_unique<shim::FdInput>(std::move(master), true);
+  } else {
+    session->error_ = std::make_unique<shim::FdOutput>(std::move(err.read));
   }
-  for (const UniqueFd* fd : {&session->output_, &session->error_}) {
-    if (fd->valid()) fcntl(fd->get(), F_SETFL, O_NONBLOCK);
-  }
+  session->output_ = std::make_unique<shim::FdOutput>(std::move(out.read));
   return session;
 }
 

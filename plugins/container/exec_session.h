@@ -32,8 +32,8 @@ class RuntimeSession final : public driver::ExecSession {
   ~RuntimeSession() override;
 
   driver::Input* input() override { return input_.get(); }
-  int output() const override { return output_.get(); }
-  int error() const override { return error_.get(); }
+  driver::Output* output() override { return output_.get(); }
+  driver::Output* error() override { return error_.get(); }
   int end_fd() const override { return pidfd_.get(); }
   absl::Status Signal(int signal) override;
   absl::StatusOr<v1::Exit> Result() override;
@@ -42,8 +42,8 @@ class RuntimeSession final : public driver::ExecSession {
   RuntimeSession() = default;
 
   std::unique_ptr<driver::Input> input_;
-  UniqueFd output_;
-  UniqueFd error_;
+  std::unique_ptr<driver::Output> output_;
+  std::unique_ptr<driver::Output> error_;
   UniqueFd life_;
   UniqueFd pidfd_;
   int exit_code_ = -1;  // once reaped

@@ -11,9 +11,9 @@
 namespace vx::libvirt {
 namespace {
 
-void AddToEpoll(int epoll, int fd) {
+void AddToEpoll(int epoll, int fd, uint32_t events = EPOLLIN) {
   epoll_event event = {};
-  event.events = EPOLLIN;
+  event.events = events;
   event.data.fd = fd;
   epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
 }
@@ -32,14 +32,18 @@ Watcher::~Watcher() {
   thread_.join();
 }
 
-void Watcher::Add(UniqueFd fd, std::function<bool()> readable) {
+void Watcher::Add(UniqueFd fd, std::function<bool()> ready) {
+  Add(std::move(fd), EPOLLIN, std::move(ready));
+}
+
+void Watcher::Add(UniqueFd fd, uint32_t events, std::function<bool()> ready) {
   const int number = fd.get();
   auto watch = std::make_shared<Watch>();
   watch->fd = std::move(fd);
-  watch->readable = std::move(readable);
+  watch->ready = std::move(ready);
   absl::MutexLock lock(&mutex_);
   watches_[number] = std::move(watch);
-  AddToEpoll(epoll_.get(), number);
+  AddToEpoll(epoll_.get(), number, events);
 }
 
 void Watcher::Loop() {
@@ -61,7 +65,7 @@ void Watcher::Dispatch(int fd) {
     if (it == watches_.end()) return;
     watch = it->second;
   }
-  if (watch->readable()) return;
+  if (watch->ready()) return;
   absl::MutexLock lock(&mutex_);
   epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
   watches_.erase(fd);

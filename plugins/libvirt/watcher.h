@@ -1,6 +1,7 @@
 // One thread that waits for descriptors: processes that end, files that appear.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
@@ -21,14 +22,16 @@ class Watcher {
   Watcher(const Watcher&) = delete;
   Watcher& operator=(const Watcher&) = delete;
 
-  // Takes `fd` and calls `readable` on the watcher's thread whenever it is, until
-  // that returns false; then closes it. `readable` must not block for long.
-  void Add(UniqueFd fd, std::function<bool()> readable);
+  // Takes `fd` and calls `ready` on the watcher's thread whenever it is readable, until
+  // that returns false; then closes it. `ready` must not block for long.
+  void Add(UniqueFd fd, std::function<bool()> ready);
+  // The same for other events of epoll's (EPOLLOUT).
+  void Add(UniqueFd fd, uint32_t events, std::function<bool()> ready);
 
  private:
   struct Watch {
     UniqueFd fd;
-    std::function<bool()> readable;
+    std::function<bool()> ready;
   };
 
   void Loop();

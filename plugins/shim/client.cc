@@ -75,7 +75,7 @@ absl::StatusOr<Answered> AskAndStay(const std::string& dir, ControlVerb verb, in
   VX_RETURN_IF_ERROR(ready);
   ControlReply reply{};
   const ssize_t n = recv(fd->get(), &reply, sizeof reply, 0);
-  if (n != sizeof reply) return NotRunning(dir);
+  if (n < static_cast<ssize_t>(kLeastControlReply)) return NotRunning(dir);
   return Answered{reply, *std::move(fd)};
 }
 

@@ -8,15 +8,10 @@
 #include "plugins/shim/control_server.h"
 #include "plugins/shim/exit_file.h"
 #include "plugins/shim/log_writer.h"
+#include "plugins/shim/stdio_options.h"
 #include "plugins/shim/protocol.h"
 
 namespace vx::shim {
-
-// What the command is connected to, beside the log.
-struct StdioOptions {
-  bool stdin = false;
-  bool tty = false;
-};
 
 class ContainerMode final : public ControlHandler {
  public:

@@ -52,7 +52,9 @@ bool FrameReader::IsAllowed() const {
     case FrameType::kStderr:
       return header_.length <= kMaxFrame;
     case FrameType::kStarted:
-      return header_.length == 0;
+      return header_.length == sizeof(StartedFrame);
+    case FrameType::kRoom:
+      return header_.length == sizeof(uint32_t);
     case FrameType::kExit:
       return header_.length == sizeof(ExitFrame);
     default:
@@ -62,16 +64,22 @@ bool FrameReader::IsAllowed() const {
 
 bool FrameReader::EndFrame() {
   header_size_ = 0;
-  uint32_t version = 0;
+  uint32_t number = 0;
+  StartedFrame started{};
   ExitFrame exit{};
   switch (header_.type) {
     case FrameType::kHello:
-      memcpy(&version, kept_, sizeof version);
-      if (version != kAgentProtocolVersion) return false;
+      memcpy(&number, kept_, sizeof number);
+      if (number != kAgentProtocolVersion) return false;
       handler_.OnHello();
       return true;
     case FrameType::kStarted:
-      handler_.OnStarted();
+      memcpy(&started, kept_, sizeof started);
+      handler_.OnStarted(started);
+      return true;
+    case FrameType::kRoom:
+      memcpy(&number, kept_, sizeof number);
+      handler_.OnRoom(number);
       return true;
     case FrameType::kExit:
       memcpy(&exit, kept_, sizeof exit);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 
 #include "plugins/shim/protocol.h"
 
@@ -14,7 +15,9 @@ class FrameHandler {
   virtual void OnHello() = 0;
   // Bytes of output, as they come: a long frame comes in pieces.
   virtual void OnOutput(int stream, const char* data, size_t size) = 0;
-  virtual void OnStarted() = 0;
+  virtual void OnStarted(const StartedFrame& frame) = 0;
+  // The command has taken so many bytes of input.
+  virtual void OnRoom(uint32_t bytes) = 0;
   virtual void OnExit(const ExitFrame& frame) = 0;
 
  protected:

@@ -23,6 +23,8 @@ absl::Status InputClosed() {
                "the command does not take any more input");
 }
 
+void MakeNonBlocking(int fd) { fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK); }
+
 }  // namespace
 
 absl::StatusOr<bool> ShimInput::Send(InputType type, absl::string_view data) const {
@@ -56,7 +58,7 @@ absl::Status ShimInput::Resize(driver::TerminalSize size) {
 }
 
 FdInput::FdInput(UniqueFd fd, bool tty) : fd_(std::move(fd)), tty_(tty) {
-  fcntl(fd_.get(), F_SETFL, fcntl(fd_.get(), F_GETFL) | O_NONBLOCK);
+  MakeNonBlocking(fd_.get());
 }
 
 absl::StatusOr<size_t> FdInput::Write(absl::string_view data) {
@@ -86,6 +88,18 @@ absl::Status FdInput::Resize(driver::TerminalSize size) {
   const winsize wanted{size.rows, size.columns, 0, 0};
   if (!tty_ || ioctl(fd_.get(), TIOCSWINSZ, &wanted) == 0) return absl::OkStatus();
   return ErrnoError(errno, "set the terminal's size");
+}
+
+FdOutput::FdOutput(UniqueFd fd) : fd_(std::move(fd)) { MakeNonBlocking(fd_.get()); }
+
+absl::StatusOr<size_t> FdOutput::Read(char* data, size_t size) {
+  ssize_t n = 0;
+  while ((n = read(fd_.get(), data, size)) < 0 && errno == EINTR) {
+  }
+  if (n > 0) return static_cast<size_t>(n);
+  if (n < 0 && errno == EAGAIN) return 0;
+  // A terminal ends with EIO.
+  return absl::OutOfRangeError("the output has ended");
 }
 
 }  // namespace vx::shim

@@ -1,4 +1,5 @@
-// The two ways to a command's input, as driver::Input.
+// The two ways to a command's input, and the way to what it writes, as the driver
+// contract has them.
 #pragma once
 
 #include <memory>
@@ -44,6 +45,19 @@ class FdInput final : public driver::Input {
  private:
   UniqueFd fd_;
   const bool tty_;
+};
+
+// Straight from a command: the read end of a pipe or the master of a terminal.
+class FdOutput final : public driver::Output {
+ public:
+  // Makes `fd` non-blocking.
+  explicit FdOutput(UniqueFd fd);
+
+  absl::StatusOr<size_t> Read(char* data, size_t size) override;
+  int fd() const override { return fd_.get(); }
+
+ private:
+  UniqueFd fd_;
 };
 
 }  // namespace vx::shim

@@ -7,8 +7,8 @@
 //   --cgroup=PROCS     go into the cgroup of this cgroup.procs before anything else
 //   --log-size=BYTES   divide the log into files of about this size
 //   --log-files=N      and keep so many of them
-//   --stdin            container: the command has an input (kInput)
-//   --tty              container: the runtime sends the command's terminal
+//   --stdin            the command has an input (kInput)
+//   --tty              the command has a terminal; a container's runtime sends it
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -25,7 +25,8 @@ namespace {
 constexpr char kUsage[] =
     "usage: vx-shim [--cgroup=PROCS] [--log-size=BYTES] [--log-files=N] [--stdin] [--tty]\n"
     "               container DIR LOG -- RUNTIME ARGS...\n"
-    "       vx-shim [--cgroup=PROCS] [--log-size=BYTES] [--log-files=N] vm DIR LOG\n"
+    "       vx-shim [--cgroup=PROCS] [--log-size=BYTES] [--log-files=N] [--stdin] [--tty]\n"
+    "               vm DIR LOG\n"
     "Started by vxd's drivers; not meant to be run by hand.\n";
 
 struct Options {
@@ -95,5 +96,5 @@ int main(int argc, char** argv) {
   vx::shim::LogWriter log;
   if (!Settle(argv[2], argv[3], options.log, log)) return 1;
   if (container) return vx::shim::ContainerMode(log, options.stdio).Run(argv + 5);
-  return vx::shim::VmMode(log).Run();
+  return vx::shim::VmMode(log, options.stdio).Run();
 }

@@ -20,6 +20,14 @@ bool Outbox::PutConfig() {
   return true;
 }
 
+void Outbox::PutInput(InputType type, const char* data, size_t size) {
+  const InputHeader input{type};
+  BeginFrame(FrameType::kInput, &input, sizeof input, static_cast<uint32_t>(sizeof input + size));
+  memcpy(frame_ + frame_size_, data, size);
+  frame_size_ += size;
+  frame_left_ += size;
+}
+
 bool Outbox::PutSignal(int32_t signal) {
   if (signals_ == kMaxSignals) return false;
   waiting_[signals_++] = signal;

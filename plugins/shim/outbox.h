@@ -1,4 +1,4 @@
-// What is on its way to the agent: the config, then signals. Never blocks: a guest
+// What is on its way to the agent: the config, then signals and input. Never blocks: a guest
 // that doesn't read must not stop its shim.
 #pragma once
 
@@ -13,6 +13,8 @@ class Outbox {
  public:
   // Sends kConfigFile, from its beginning. False when it can't be read.
   bool PutConfig();
+  // One packet of input at a time: only when nothing is pending.
+  void PutInput(InputType type, const char* data, size_t size);
   // False when too many wait already.
   bool PutSignal(int32_t signal);
 
@@ -30,7 +32,7 @@ class Outbox {
   long SendFrame(int socket);
   long SendConfig(int socket);
 
-  char frame_[sizeof(FrameHeader) + sizeof(int32_t)] = {};
+  char frame_[sizeof(FrameHeader) + sizeof(InputHeader) + kMaxInput] = {};
   size_t frame_size_ = 0;
   size_t frame_left_ = 0;
   int config_fd_ = -1;

@@ -86,6 +86,8 @@ struct InputSize {
 };
 
 inline constexpr uint32_t kMaxInput = 4096;
+// VM: bytes of input that may be on their way before the command takes them.
+inline constexpr uint32_t kInputRoom = 64 * 1024;
 
 struct ControlReply {
   // 0, or the errno of why the request failed (ESRCH: nothing runs).
@@ -95,7 +97,14 @@ struct ControlReply {
   RunState state;
   // The container's init; 0 for a vm.
   int32_t init_pid;
+  // Of a vm, once it runs: nanoseconds from the start of the guest's kernel to that of
+  // the agent and of the command. Shims of earlier releases end before.
+  uint64_t agent_nanos;
+  uint64_t command_nanos;
 };
+
+// What every shim sends of a ControlReply.
+inline constexpr uint32_t kLeastControlReply = 16;
 
 // --- The exit record: one line of text "key=value key=value\n". ---
 //
@@ -121,11 +130,13 @@ enum class FrameType : uint8_t {
   kHello = 1,    // uint32_t protocol version, then text; the shim answers with kConfig
   kStdout = 2,   // bytes
   kStderr = 3,   // bytes
-  kStarted = 4,  // empty: the command was started
+  kStarted = 4,  // StartedFrame: the command was started
   kExit = 5,     // ExitFrame; nothing of the agent's comes after
+  kRoom = 6,     // uint32_t: the command has taken so many more bytes of input
   // Shim to agent.
   kConfig = 16,  // bytes of kConfigFile
   kSignal = 17,  // int32_t
+  kInput = 18,   // InputHeader, then what belongs to it; data only as far as there is room
 };
 
 inline constexpr uint32_t kAgentProtocolVersion = 1;
@@ -138,6 +149,12 @@ inline constexpr uint32_t kMaxConfig = 1024 * 1024;
 struct __attribute__((packed)) FrameHeader {
   FrameType type;
   uint32_t length;
+};
+
+// Nanoseconds since the guest's kernel started.
+struct __attribute__((packed)) StartedFrame {
+  uint64_t agent;    // when the agent began
+  uint64_t command;  // when the command was started
 };
 
 struct __attribute__((packed)) ExitFrame {

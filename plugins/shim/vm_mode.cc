@@ -107,19 +107,36 @@ void VmMode::Finish() {
     console_log_.Write(g_buffer, static_cast<size_t>(n));
   }
   state_ = RunState::kExited;
-  control_.AnswerStarts({ESRCH, exit_.exec_errno, state_, 0});
+  control_.AnswerStarts(Reply(ESRCH));
 }
 
-void VmMode::OnHello() { outbox_.PutConfig(); }
+void VmMode::OnHello() { greeted_ = outbox_.PutConfig(); }
+
+// What nobody has taken yet stays where its senders wait.
+bool VmMode::TakesInput() const {
+  return greeted_ && !outbox_.pending() && input_room_ >= kMaxInput;
+}
+
+void VmMode::OnInput(InputType type, const char* data, size_t size) {
+  if (type != InputType::kSize && !stdio_.stdin) return;
+  if (type == InputType::kData) input_room_ -= static_cast<uint32_t>(size);
+  outbox_.PutInput(type, data, size);
+}
+
+// A guest may lie about it, to its own harm.
+void VmMode::OnRoom(uint32_t bytes) {
+  input_room_ = bytes < kInputRoom - input_room_ ? input_room_ + bytes : kInputRoom;
+}
 
 void VmMode::OnOutput(int stream, const char* data, size_t size) {
   if (state_ != RunState::kExited) log_.Write(stream, data, size);
 }
 
-void VmMode::OnStarted() {
+void VmMode::OnStarted(const StartedFrame& frame) {
   if (state_ != RunState::kCreated) return;
   state_ = RunState::kRunning;
-  control_.AnswerStarts({0, 0, state_, 0});
+  started_ = frame;
+  control_.AnswerStarts(Reply(0));
 }
 
 void VmMode::OnExit(const ExitFrame& frame) {
@@ -130,13 +147,21 @@ void VmMode::OnExit(const ExitFrame& frame) {
   // Nothing comes after it; the driver takes our end for its sign to switch the
   // machine off.
   output_ended_ = true;
-  control_.AnswerStarts({0, exit_.exec_errno, state_, 0});
+  control_.AnswerStarts(Reply(0));
+}
+
+ControlReply VmMode::Reply(int error) const {
+  return {error, exit_.exec_errno, state_, 0, started_.agent, started_.command};
 }
 
 bool VmMode::OnRequest(const ControlRequest& request, ControlReply& reply) {
-  reply = {0, exit_.exec_errno, state_, 0};
+  reply = Reply(0);
   switch (request.verb) {
     case ControlVerb::kStatus:
+      return true;
+    case ControlVerb::kInput:
+      if (!stdio_.stdin && !stdio_.tty) reply.error = EOPNOTSUPP;
+      if (state_ == RunState::kExited) reply.error = ESRCH;
       return true;
     case ControlVerb::kStart:
       return state_ != RunState::kCreated;

@@ -8,12 +8,14 @@
 #include "plugins/shim/frame_reader.h"
 #include "plugins/shim/log_writer.h"
 #include "plugins/shim/outbox.h"
+#include "plugins/shim/stdio_options.h"
 
 namespace vx::shim {
 
 class VmMode final : public ControlHandler, public FrameHandler {
  public:
-  explicit VmMode(LogWriter& log) : log_(log), control_(*this), reader_(*this) {}
+  VmMode(LogWriter& log, const StdioOptions& stdio)
+      : log_(log), stdio_(stdio), control_(*this), reader_(*this) {}
 
   // Listens, reports on kReadyFd, and returns the program's exit status once the
   // machine is gone and all is written.
@@ -21,9 +23,12 @@ class VmMode final : public ControlHandler, public FrameHandler {
 
  private:
   bool OnRequest(const ControlRequest& request, ControlReply& reply) override;
+  bool TakesInput() const override;
+  void OnInput(InputType type, const char* data, size_t size) override;
   void OnHello() override;
   void OnOutput(int stream, const char* data, size_t size) override;
-  void OnStarted() override;
+  void OnStarted(const StartedFrame& frame) override;
+  void OnRoom(uint32_t bytes) override;
   void OnExit(const ExitFrame& frame) override;
 
   bool Listen();
@@ -36,13 +41,18 @@ class VmMode final : public ControlHandler, public FrameHandler {
   void EndOutput();
   void Finish();
   bool done() const;
+  ControlReply Reply(int error) const;
 
   LogWriter& log_;
+  const StdioOptions stdio_;
   ControlServer control_;
   FrameReader reader_;
   Outbox outbox_;
   ConsoleLog console_log_;
   RunState state_ = RunState::kCreated;
+  StartedFrame started_{};
+  bool greeted_ = false;
+  uint32_t input_room_ = kInputRoom;
   ExitFile exit_;
   int output_listener_ = -1;
   int console_listener_ = -1;

@@ -36,12 +36,14 @@ bool WaitFor(int fd, short events, absl::Duration timeout) {
 }
 
 // Reads what is there; false at the end.
-bool ReadSome(int fd, std::string& data) {
+bool ReadSome(driver::Output& from, std::string& data) {
   char buffer[65536];
-  const ssize_t n = read(fd, buffer, sizeof buffer);
-  if (n > 0) data.append(buffer, static_cast<size_t>(n));
-  return n > 0 || (n < 0 && errno == EAGAIN);
+  const absl::StatusOr<size_t> n = from.Read(buffer, sizeof buffer);
+  data.append(buffer, n.value_or(0));
+  return n.ok();
 }
+
+int FdOf(const driver::Output* output) { return output == nullptr ? -1 : output->fd(); }
 
 class SessionTest : public ContractTest {
  protected:
@@ -60,16 +62,16 @@ class SessionTest : public ContractTest {
   // Reads until the end of the command, and of what it wrote.
   Ended ReadToEnd(ExecSession& session) {
     Ended ended;
-    bool out = session.output() >= 0, err = session.error() >= 0;
+    bool out = session.output() != nullptr, err = session.error() != nullptr;
     const absl::Time deadline = absl::Now() + patience();
     for (bool over = false; !over && absl::Now() < deadline;) {
-      pollfd fds[3] = {{out ? session.output() : -1, POLLIN, 0},
-                       {err ? session.error() : -1, POLLIN, 0},
+      pollfd fds[3] = {{out ? FdOf(session.output()) : -1, POLLIN, 0},
+                       {err ? FdOf(session.error()) : -1, POLLIN, 0},
                        {session.end_fd(), POLLIN, 0}};
       poll(fds, 3, 1000);
       over = fds[2].revents != 0;
-      if (fds[0].revents != 0 || over) out = out && ReadAll(session.output(), ended.out, over);
-      if (fds[1].revents != 0 || over) err = err && ReadAll(session.error(), ended.err, over);
+      if (fds[0].revents != 0 || over) out = out && ReadAll(*session.output(), ended.out, over);
+      if (fds[1].revents != 0 || over) err = err && ReadAll(*session.error(), ended.err, over);
     }
     auto exit = session.Result();
     EXPECT_TRUE(exit.ok()) << exit.status();
@@ -93,8 +95,8 @@ class SessionTest : public ContractTest {
     std::string out;
     const absl::Time deadline = absl::Now() + patience();
     while (!absl::StrContains(out, text) && absl::Now() < deadline) {
-      WaitFor(session.output(), POLLIN, absl::Seconds(1));
-      if (!ReadSome(session.output(), out)) break;
+      WaitFor(FdOf(session.output()), POLLIN, absl::Seconds(1));
+      if (!ReadSome(*session.output(), out)) break;
     }
     EXPECT_TRUE(absl::StrContains(out, text)) << out;
     return out;
@@ -128,11 +130,11 @@ class SessionTest : public ContractTest {
 
  private:
   // To the end once the command has ended, else what is there.
-  static bool ReadAll(int fd, std::string& data, bool over) {
+  static bool ReadAll(driver::Output& from, std::string& data, bool over) {
     size_t before;
     do {
       before = data.size();
-      if (!ReadSome(fd, data)) return false;
+      if (!ReadSome(from, data)) return false;
     } while (over && data.size() > before);
     return true;
   }
@@ -355,7 +357,7 @@ TEST_F(Exec, ATerminalHasASizeThatCanChange) {
   spec.size = {100, 40};
   auto session = Begin(workload.uid(), spec);
   ASSERT_NE(session, nullptr);
-  EXPECT_EQ(session->error(), -1);
+  EXPECT_EQ(session->error(), nullptr);
   const std::string first = ReadUntil(*session, "/dev/pts/");
   EXPECT_TRUE(first.starts_with("40 100\r\n")) << first;
   VX_EXPECT_OK(session->input()->Resize({120, 50}));
