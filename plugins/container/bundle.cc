@@ -134,7 +134,7 @@ json Process(const BundleSpec& spec) {
   return process;
 }
 
-json MemoryResources(const CgroupLimits& limits) {
+json MemoryResources(const cgroup::CgroupLimits& limits) {
   json memory = json::object();
   if (*limits.memory_bytes >= 0) memory["limit"] = *limits.memory_bytes;
   if (*limits.memory_reservation_bytes >= 0)
@@ -143,7 +143,7 @@ json MemoryResources(const CgroupLimits& limits) {
   return memory;
 }
 
-json CpuResources(const v1::Resources& resources, const CgroupLimits& limits) {
+json CpuResources(const v1::Resources& resources, const cgroup::CgroupLimits& limits) {
   json cpu = json::object();
   if (*limits.cpu_quota >= 0) cpu = {{"quota", *limits.cpu_quota}, {"period", kPeriod}};
   if (resources.has_cpu_weight()) cpu["shares"] = *limits.cpu_shares;
@@ -169,7 +169,7 @@ json DeviceRules(const Confinement& confinement) {
 }
 
 json Resources(const BundleSpec& spec) {
-  const CgroupLimits limits = ToLimits(spec.resources, spec.cgroup_mode);
+  const cgroup::CgroupLimits limits = ToLimits(spec.resources, spec.cgroup_mode);
   const json memory = MemoryResources(limits);
   const json cpu = CpuResources(spec.resources, limits);
   json out;
@@ -218,14 +218,14 @@ json Annotations(const BundleSpec& spec) {
 
 }  // namespace
 
-int64_t ToShares(int64_t weight, CgroupMode mode) {
-  if (mode != CgroupMode::kV2) return std::clamp<int64_t>(weight * 1024 / 100, 2, 262144);
+int64_t ToShares(int64_t weight, cgroup::CgroupMode mode) {
+  if (mode != cgroup::CgroupMode::kV2) return std::clamp<int64_t>(weight * 1024 / 100, 2, 262144);
   // Rounded up, as the way back is rounded down.
   return 2 + ((weight - 1) * 262142 + 9998) / 9999;
 }
 
-CgroupLimits ToLimits(const v1::Resources& resources, CgroupMode mode) {
-  CgroupLimits limits;
+cgroup::CgroupLimits ToLimits(const v1::Resources& resources, cgroup::CgroupMode mode) {
+  cgroup::CgroupLimits limits;
   limits.memory_bytes = resources.has_memory_bytes() ? resources.memory_bytes() : -1;
   limits.memory_reservation_bytes =
       resources.has_memory_reservation_bytes() ? resources.memory_reservation_bytes() : -1;

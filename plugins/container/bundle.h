@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "daemon/driver/driver.h"
-#include "plugins/container/cgroup.h"
+#include "plugins/cgroup/cgroup.h"
 #include "plugins/container/confinement.h"
 
 namespace vx::container {
@@ -25,7 +25,7 @@ struct BundleSpec {
   std::string root;                 // folder of upper and work
   bool is_volatile = false;
   std::string cgroup;
-  CgroupMode cgroup_mode = CgroupMode::kV2;
+  cgroup::CgroupMode cgroup_mode = cgroup::CgroupMode::kV2;
   int oom_score_adj = 0;
   std::string seccomp_file;
   // vx-init on the host, to run the command under; empty: the command is the first
@@ -45,10 +45,10 @@ std::string MakeBundle(const BundleSpec& spec);
 
 // A workload's limits; what it leaves out is lifted (pids: the default), but for the
 // cpuset, which stays.
-CgroupLimits ToLimits(const v1::Resources& resources, CgroupMode mode);
+cgroup::CgroupLimits ToLimits(const v1::Resources& resources, cgroup::CgroupMode mode);
 
 // OCI's shares of a weight: so that v2 gets the weight again by OCI's formula, and v1
 // what the kernel takes for the same (1024 for 100, the default of both).
-int64_t ToShares(int64_t weight, CgroupMode mode);
+int64_t ToShares(int64_t weight, cgroup::CgroupMode mode);
 
 }  // namespace vx::container

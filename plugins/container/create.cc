@@ -127,7 +127,7 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   bundle.root = layout_.Root(uid);
   bundle.is_volatile = spec.remove_on_exit();
   bundle.cgroup = layout_.Cgroup(uid);
-  VX_ASSIGN_OR_RETURN(CgroupLayout cgroups, Cgroups());
+  VX_ASSIGN_OR_RETURN(cgroup::CgroupLayout cgroups, Cgroups());
   bundle.cgroup_mode = cgroups.mode;
   bundle.oom_score_adj = driver::WorkloadOomScore();
   const std::string dir = layout_.Run(uid);
@@ -207,7 +207,7 @@ absl::Status ContainerDriver::RemoveRun(const std::string& uid) {
   if (auto found = shim::Client::Find(layout_.Run(uid)); found.ok()) {
     VX_RETURN_IF_ERROR(EndRun(uid, *std::move(found)));
   }
-  VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
   if (cgroup->Exists()) VX_RETURN_IF_ERROR(cgroup->Kill(absl::Seconds(10)));
   VX_RETURN_IF_ERROR(cgroup->Remove());
   VX_RETURN_IF_ERROR(shim_groups_.Remove(uid));

@@ -42,11 +42,14 @@ std::vector<v1::Check> ContainerDriver::Doctor() {
 
 v1::DriverInfo ContainerDriver::Probe() { return ToDriverInfo(Doctor()); }
 
-absl::StatusOr<CgroupLayout> ContainerDriver::Cgroups() const { return FindCgroups(); }
+absl::StatusOr<cgroup::CgroupLayout> ContainerDriver::Cgroups() const {
+  return cgroup::FindCgroups();
+}
 
-absl::StatusOr<std::unique_ptr<Cgroup>> ContainerDriver::OpenCgroup(const std::string& uid) const {
-  VX_ASSIGN_OR_RETURN(CgroupLayout layout, Cgroups());
-  return Cgroup::Open(layout, layout_.Cgroup(uid));
+absl::StatusOr<std::unique_ptr<cgroup::Cgroup>> ContainerDriver::OpenCgroup(
+    const std::string& uid) const {
+  VX_ASSIGN_OR_RETURN(cgroup::CgroupLayout layout, Cgroups());
+  return cgroup::Cgroup::Open(layout, layout_.Cgroup(uid));
 }
 
 // Everything it waits for is bounded and short, so `timeout` is met by far.
@@ -95,7 +98,7 @@ void ContainerDriver::SweepCgroups() {
       const std::string group = absl::StrCat(mount, layout_.Cgroup(uid));
       if (PathExists(layout_.Run(uid)) || !PathExists(absl::StrCat(group, "/cgroup.procs")))
         continue;
-      std::unique_ptr<Cgroup> cgroup = Cgroup::Open(*cgroups, layout_.Cgroup(uid));
+      std::unique_ptr<cgroup::Cgroup> cgroup = cgroup::Cgroup::Open(*cgroups, layout_.Cgroup(uid));
       cgroup->Kill(absl::Seconds(10)).IgnoreError();
       cgroup->Remove().IgnoreError();
     }

@@ -16,7 +16,7 @@
 #include "daemon/driver/driver.h"
 #include "daemon/driver/id_ranges.h"
 #include "daemon/driver/placement.h"
-#include "plugins/container/cgroup.h"
+#include "plugins/cgroup/cgroup.h"
 #include "plugins/container/layout.h"
 #include "plugins/container/seccomp_profile.h"
 #include "plugins/container/trash.h"
@@ -74,8 +74,8 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
   absl::Status Settle();
   absl::Status AdoptRun(const std::string& uid);
   void SweepCgroups();
-  absl::StatusOr<CgroupLayout> Cgroups() const;
-  absl::StatusOr<std::unique_ptr<Cgroup>> OpenCgroup(const std::string& uid) const;
+  absl::StatusOr<cgroup::CgroupLayout> Cgroups() const;
+  absl::StatusOr<std::unique_ptr<cgroup::Cgroup>> OpenCgroup(const std::string& uid) const;
 
   // --- create.cc ---
   absl::Status WriteBase(const std::string& uid, const driver::Base& base) const;

@@ -95,7 +95,7 @@ absl::StatusOr<std::vector<driver::Observation>> ContainerDriver::List() {
 
 absl::StatusOr<driver::Usage> ContainerDriver::Stats(const std::string& uid) {
   VX_RETURN_IF_ERROR(LiveShim(uid).status());
-  VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
   auto usage = cgroup->Usage();
   if (!usage.ok()) {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",

@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/base/file.h"
 #include "daemon/base/subprocess.h"
-#include "plugins/container/cgroup.h"
-#include "plugins/container/cgroup_files.h"
+#include "plugins/cgroup/cgroup.h"
+#include "plugins/cgroup/files.h"
 
 namespace vx::container {
 namespace {
@@ -38,25 +38,25 @@ v1::Check CheckKernel() {
 }
 
 v1::Check CheckCgroup() {
-  auto layout = FindCgroups();
-  const CgroupMode mode = layout.ok() ? layout->mode : CgroupMode::kNone;
-  if (mode == CgroupMode::kNone) {
+  auto layout = cgroup::FindCgroups();
+  const cgroup::CgroupMode mode = layout.ok() ? layout->mode : cgroup::CgroupMode::kNone;
+  if (mode == cgroup::CgroupMode::kNone) {
     return MakeCheck("cgroup", false, "no cgroup hierarchy is visible",
                      "mount cgroup2 on /sys/fs/cgroup; if vxd was started by \"ip netns exec\", "
                      "which hides it, use \"nsenter --net=/run/netns/NAME\"");
   }
-  const bool complete = mode == CgroupMode::kV2 || (layout->controllers.contains("memory") &&
+  const bool complete = mode == cgroup::CgroupMode::kV2 || (layout->controllers.contains("memory") &&
                                                     layout->controllers.contains("cpu") &&
                                                     layout->controllers.contains("pids"));
   return MakeCheck("cgroup", complete,
-                   complete ? absl::StrCat("cgroups are ", CgroupModeName(mode))
+                   complete ? absl::StrCat("cgroups are ", cgroup::CgroupModeName(mode))
                             : "cgroup controllers memory, cpu and pids are not all there",
                    "enable them on the kernel's command line or mount them");
 }
 
 v1::Check CheckUserns() {
   const bool compiled = PathExists("/proc/self/ns/user");
-  const bool allowed = ReadNumber("/proc/sys/user/max_user_namespaces", 1) > 0;
+  const bool allowed = cgroup::ReadNumber("/proc/sys/user/max_user_namespaces", 1) > 0;
   if (compiled && !allowed) {
     return MakeCheck("userns", false, "user namespaces are turned off",
                      "sysctl -w user.max_user_namespaces=15000");
@@ -112,9 +112,9 @@ v1::DriverInfo ToDriverInfo(const std::vector<v1::Check>& checks) {
     info.add_capabilities(capability);
   }
   info.add_missing("disk: a container's writable layer has no size limit yet");
-  auto layout = FindCgroups();
+  auto layout = cgroup::FindCgroups();
   (*info.mutable_facts())["cgroup"] =
-      std::string(CgroupModeName(layout.ok() ? layout->mode : CgroupMode::kNone));
+      std::string(cgroup::CgroupModeName(layout.ok() ? layout->mode : cgroup::CgroupMode::kNone));
   for (const v1::Check& check : checks) {
     if (check.result() != v1::CHECK_RESULT_FAILED) continue;
     info.set_state(v1::DRIVER_STATE_UNAVAILABLE);

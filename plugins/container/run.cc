@@ -35,9 +35,9 @@ std::string ReadList(const std::string& path) {
 }
 
 // The cpus of the group above, where the group is bound to others; else empty.
-std::string LiftedCpuset(const CgroupLayout& layout, const std::string& group) {
+std::string LiftedCpuset(const cgroup::CgroupLayout& layout, const std::string& group) {
   const auto v1 = layout.controllers.find("cpuset");
-  const bool is_v2 = layout.mode == CgroupMode::kV2;
+  const bool is_v2 = layout.mode == cgroup::CgroupMode::kV2;
   if (!is_v2 && v1 == layout.controllers.end()) return "";
   const std::string path = absl::StrCat(is_v2 ? layout.unified : v1->second, group);
   const std::string own = ReadList(absl::StrCat(path, "/cpuset.cpus"));
@@ -116,21 +116,21 @@ absl::Status ContainerDriver::Kill(const std::string& uid, int signal) {
 
 absl::Status ContainerDriver::Pause(const std::string& uid) {
   VX_RETURN_IF_ERROR(LiveShim(uid).status());
-  VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
   return cgroup->Freeze(true);
 }
 
 absl::Status ContainerDriver::Resume(const std::string& uid) {
   VX_RETURN_IF_ERROR(LiveShim(uid).status());
-  VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
   return cgroup->IsFrozen() ? cgroup->Freeze(false) : absl::OkStatus();
 }
 
 absl::Status ContainerDriver::Update(const std::string& uid, const v1::Resources& resources) {
   if (!LiveShim(uid).ok()) return absl::OkStatus();
-  VX_ASSIGN_OR_RETURN(CgroupLayout cgroups, Cgroups());
-  VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
-  CgroupLimits limits = ToLimits(resources, cgroups.mode);
+  VX_ASSIGN_OR_RETURN(cgroup::CgroupLayout cgroups, Cgroups());
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
+  cgroup::CgroupLimits limits = ToLimits(resources, cgroups.mode);
   if (limits.cpus.empty()) limits.cpus = LiftedCpuset(cgroups, layout_.Cgroup(uid));
   absl::Status status = cgroup->Apply(limits);
   if (status.ok() || !LiveShim(uid).ok()) return absl::OkStatus();
@@ -141,7 +141,7 @@ absl::Status ContainerDriver::Update(const std::string& uid, const v1::Resources
 }
 
 absl::Status ContainerDriver::EndRun(const std::string& uid, const Shim& shim) const {
-  VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
   if (!shim->WaitEnd(absl::ZeroDuration())) VX_RETURN_IF_ERROR(cgroup->Kill(kEndTimeout));
   if (!shim->WaitEnd(kEndTimeout)) {
     // Something outside of the group keeps the output open.
@@ -155,7 +155,7 @@ absl::Status ContainerDriver::SettleEnd(const std::string& uid) const {
   const std::string dir = layout_.Run(uid);
   VX_ASSIGN_OR_RETURN(std::optional<shim::ExitRecord> record, shim::ReadExitRecord(dir));
   if (record.has_value()) return absl::OkStatus();
-  VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
   VX_RETURN_IF_ERROR(cgroup->Kill(kEndTimeout));
   ReapInit(dir);
   return WriteShimDied(dir);

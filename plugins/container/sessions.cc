@@ -16,7 +16,7 @@ absl::Status ContainerDriver::CheckRuns(const std::string& uid) const {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
                  absl::StrCat("workload ", uid, " does not run"));
   }
-  VX_ASSIGN_OR_RETURN(std::unique_ptr<Cgroup> cgroup, OpenCgroup(uid));
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
   if (!cgroup->IsFrozen()) return absl::OkStatus();
   return Error(absl::StatusCode::kFailedPrecondition, "PAUSED",
                absl::StrCat("workload ", uid, " is paused"), "resume it first");

@@ -82,16 +82,23 @@ void AddDisk(pugi::xml_node devices, const DomainSpec& spec) {
   SetSlot(disk, kDiskSlot);
 }
 
-pugi::xml_node AddSocket(pugi::xml_node devices, const char* device, const std::string& path) {
+pugi::xml_node AddSocket(pugi::xml_node devices, const char* device, const char* mode,
+                         const std::string& path) {
   pugi::xml_node node = Child(devices, device, "type", "unix");
-  Set(Child(node, "source", "mode", "connect"), "path", path);
+  Set(Child(node, "source", "mode", mode), "path", path);
   return node;
 }
 
+void AddChannel(pugi::xml_node devices, const char* port, const char* mode,
+                const std::string& path) {
+  pugi::xml_node channel = AddSocket(devices, "channel", mode, path);
+  Set(Child(channel, "target", "type", "virtio"), "name", port);
+}
+
 void AddPorts(pugi::xml_node devices, const DomainSpec& spec) {
-  AddSocket(devices, "serial", spec.console_socket);
-  pugi::xml_node channel = AddSocket(devices, "channel", spec.output_socket);
-  Set(Child(channel, "target", "type", "virtio"), "name", shim::kOutputPort);
+  AddSocket(devices, "serial", "connect", spec.console_socket);
+  AddChannel(devices, shim::kOutputPort, "connect", spec.output_socket);
+  if (!spec.agent_socket.empty()) AddChannel(devices, kAgentPort, "bind", spec.agent_socket);
 }
 
 void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {

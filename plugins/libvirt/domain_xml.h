@@ -6,6 +6,9 @@
 
 namespace vx::libvirt {
 
+// The port between vxd and the guest's agent.
+inline constexpr char kAgentPort[] = "org.vx.agent.0";
+
 struct DomainSpec {
   std::string name;
   // 32 hex digits.
@@ -23,6 +26,8 @@ struct DomainSpec {
   // Listening unix sockets of the shim.
   std::string output_socket;
   std::string console_socket;
+  // Where QEMU's side of the agent's port listens; libvirt makes it. Empty: no such port.
+  std::string agent_socket;
 };
 
 std::string DomainXml(const DomainSpec& spec);

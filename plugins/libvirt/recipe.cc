@@ -97,6 +97,7 @@ DomainSpec MakeDomainSpec(const Machine& machine, const v1::Workload& workload, 
   spec.disposable_disk = workload.spec().remove_on_exit();
   spec.output_socket = absl::StrCat(machine.dir(), "/", shim::kOutputSocket);
   spec.console_socket = absl::StrCat(machine.dir(), "/", shim::kConsoleSocket);
+  spec.agent_socket = absl::StrCat(machine.dir(), "/", kAgentSocket);
   return spec;
 }
 

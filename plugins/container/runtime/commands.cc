@@ -12,7 +12,7 @@
 #include "daemon/base/signals.h"
 #include "daemon/base/status_macros.h"
 #include "nlohmann/json.hpp"
-#include "plugins/container/cgroup.h"
+#include "plugins/cgroup/cgroup.h"
 #include "plugins/container/runtime/config.h"
 #include "plugins/container/runtime/paths.h"
 #include "plugins/container/runtime/seccomp.h"
@@ -30,8 +30,8 @@ absl::Status Precondition(const char* reason, const std::string& id, const char*
 
 absl::Status RemoveCgroup(const ContainerState& state) {
   if (state.cgroups_path.empty()) return absl::OkStatus();
-  VX_ASSIGN_OR_RETURN(CgroupLayout layout, FindCgroups());
-  std::unique_ptr<Cgroup> cgroup = Cgroup::Open(layout, state.cgroups_path);
+  VX_ASSIGN_OR_RETURN(cgroup::CgroupLayout layout, cgroup::FindCgroups());
+  std::unique_ptr<cgroup::Cgroup> cgroup = cgroup::Cgroup::Open(layout, state.cgroups_path);
   VX_RETURN_IF_ERROR(cgroup->Kill(kKillTimeout));
   return cgroup->Remove();
 }

@@ -28,7 +28,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "nlohmann/json.hpp"
-#include "plugins/container/cgroup.h"
+#include "plugins/cgroup/cgroup.h"
 #include "plugins/container/runtime/capabilities.h"
 
 namespace vx::container {
@@ -143,7 +143,7 @@ struct Config {
   std::vector<IdMapping> uid_mappings;
   std::vector<IdMapping> gid_mappings;
   std::string cgroups_path;
-  CgroupLimits limits;
+  cgroup::CgroupLimits limits;
   std::vector<DeviceConfig> devices;
   std::vector<std::string> masked_paths;
   std::vector<std::string> readonly_paths;

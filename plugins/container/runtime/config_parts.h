@@ -17,7 +17,7 @@ absl::Status ParseMappings(const Json& json, const char* key, const std::string&
 absl::Status ParseMounts(const Json& root, std::vector<MountConfig>& mounts);
 absl::Status ParseLinux(const Json& json, Config& config);
 // "linux.resources".
-absl::Status ParseResources(const Json& json, CgroupLimits& limits);
+absl::Status ParseResources(const Json& json, cgroup::CgroupLimits& limits);
 // Whether a process in namespaces of its own (CLONE_NEW*) may set it without the host
 // seeing it; else says what is missing.
 absl::Status CheckSysctl(const std::string& key, int own_namespaces);

@@ -75,7 +75,7 @@ absl::Status CheckWord(const std::string& word, const std::string& where) {
   return plain ? absl::OkStatus() : BadConfig(where, "is missing or holds more than one word");
 }
 
-absl::Status ParseMemory(const Json& json, CgroupLimits& limits) {
+absl::Status ParseMemory(const Json& json, cgroup::CgroupLimits& limits) {
   VX_RETURN_IF_ERROR(CheckObject(json, kMemory));
   const Field fields[] = {{"limit", kUnlimited, INT64_MAX, limits.memory_bytes},
                           {"reservation", kUnlimited, INT64_MAX, limits.memory_reservation_bytes},
@@ -89,7 +89,7 @@ absl::Status ParseMemory(const Json& json, CgroupLimits& limits) {
   return GetBool(json, "checkBeforeUpdate", kMemory, limits.memory_check_before_update);
 }
 
-absl::Status ParseCpu(const Json& json, CgroupLimits& limits) {
+absl::Status ParseCpu(const Json& json, cgroup::CgroupLimits& limits) {
   VX_RETURN_IF_ERROR(CheckObject(json, kCpu));
   const Field fields[] = {{"shares", 0, INT64_MAX, limits.cpu_shares},
                           {"quota", kUnlimited, INT64_MAX, limits.cpu_quota},
@@ -103,7 +103,7 @@ absl::Status ParseCpu(const Json& json, CgroupLimits& limits) {
   return GetString(json, "mems", kCpu, limits.mems);
 }
 
-absl::Status ParsePids(const Json& json, CgroupLimits& limits) {
+absl::Status ParsePids(const Json& json, cgroup::CgroupLimits& limits) {
   const std::string where = absl::StrCat(kResources, ".pids");
   VX_RETURN_IF_ERROR(CheckObject(json, where));
   VX_RETURN_IF_ERROR(GetLimit(json, "limit", where, INT64_MIN, INT64_MAX, limits.pids));
@@ -112,7 +112,8 @@ absl::Status ParsePids(const Json& json, CgroupLimits& limits) {
   return absl::OkStatus();
 }
 
-absl::Status ParseBlockDevice(const Json& json, const std::string& where, BlockDevice& device) {
+absl::Status ParseBlockDevice(const Json& json, const std::string& where,
+                              cgroup::BlockDevice& device) {
   std::optional<int64_t> major, minor;
   VX_RETURN_IF_ERROR(GetLimit(json, "major", where, 0, UINT32_MAX, major));
   VX_RETURN_IF_ERROR(GetLimit(json, "minor", where, 0, UINT32_MAX, minor));
@@ -127,9 +128,9 @@ absl::Status GetWeights(const Json& json, absl::string_view where, std::optional
   return GetLimit(json, "leafWeight", where, 10, 1000, leaf_weight);
 }
 
-absl::Status ParseRates(const Json& json, const char* key, std::vector<BlockRate>& rates) {
+absl::Status ParseRates(const Json& json, const char* key, std::vector<cgroup::BlockRate>& rates) {
   return ForEach(json, key, kBlockIo, [&](const Json& element, const std::string& where) {
-    BlockRate rate;
+    cgroup::BlockRate rate;
     VX_RETURN_IF_ERROR(ParseBlockDevice(element, where, rate.device));
     VX_RETURN_IF_ERROR(GetUnsigned(element, "rate", where, rate.rate));
     rates.push_back(rate);
@@ -137,11 +138,11 @@ absl::Status ParseRates(const Json& json, const char* key, std::vector<BlockRate
   });
 }
 
-absl::Status ParseBlockIo(const Json& json, BlockLimits& block) {
+absl::Status ParseBlockIo(const Json& json, cgroup::BlockLimits& block) {
   VX_RETURN_IF_ERROR(CheckObject(json, kBlockIo));
   VX_RETURN_IF_ERROR(GetWeights(json, kBlockIo, block.weight, block.leaf_weight));
   auto parse_weight = [&](const Json& element, const std::string& where) {
-    BlockWeight entry;
+    cgroup::BlockWeight entry;
     VX_RETURN_IF_ERROR(ParseBlockDevice(element, where, entry.device));
     VX_RETURN_IF_ERROR(GetWeights(element, where, entry.weight, entry.leaf_weight));
     block.weights.push_back(entry);
@@ -162,7 +163,7 @@ bool IsPageSize(const std::string& text) {
   return unit == "KB" || unit == "MB" || unit == "GB";
 }
 
-absl::Status ParseHugepages(const Json& json, CgroupLimits& limits) {
+absl::Status ParseHugepages(const Json& json, cgroup::CgroupLimits& limits) {
   auto parse = [&](const Json& element, const std::string& where) {
     std::string size;
     uint64_t bytes = 0;
@@ -179,7 +180,10 @@ absl::Status ParseAccess(const std::string& text, const std::string& where, unsi
   if (text.empty()) return absl::OkStatus();
   access = 0;
   for (char c : text) {
-    const unsigned bit = c == 'r' ? kRead : c == 'w' ? kWrite : c == 'm' ? kMknod : 0u;
+    const unsigned bit = c == 'r'   ? cgroup::kRead
+                         : c == 'w' ? cgroup::kWrite
+                         : c == 'm' ? cgroup::kMknod
+                                    : 0u;
     if (bit == 0) return BadConfig(where + ".access", "is not made of r, w and m");
     access |= bit;
   }
@@ -195,7 +199,7 @@ absl::Status GetDeviceNumber(const Json& json, const char* key, const std::strin
   return absl::OkStatus();
 }
 
-absl::Status ParseDeviceRule(const Json& json, const std::string& where, DeviceRule& rule) {
+absl::Status ParseDeviceRule(const Json& json, const std::string& where, cgroup::DeviceRule& rule) {
   std::string type = "a", access;
   if (!Member(json, "allow").is_boolean()) {
     return BadConfig(where + ".allow", "is missing or neither true nor false");
@@ -212,7 +216,7 @@ absl::Status ParseDeviceRule(const Json& json, const std::string& where, DeviceR
   return ParseAccess(access, where, rule.access);
 }
 
-absl::Status ParseNetwork(const Json& json, CgroupLimits& limits) {
+absl::Status ParseNetwork(const Json& json, cgroup::CgroupLimits& limits) {
   const std::string where = absl::StrCat(kResources, ".network");
   VX_RETURN_IF_ERROR(CheckObject(json, where));
   if (!Member(json, "classID").is_null()) {
@@ -232,7 +236,7 @@ absl::Status ParseNetwork(const Json& json, CgroupLimits& limits) {
   return ForEach(json, "priorities", where, parse);
 }
 
-absl::Status ParseRdma(const Json& json, CgroupLimits& limits) {
+absl::Status ParseRdma(const Json& json, cgroup::CgroupLimits& limits) {
   const std::string where = absl::StrCat(kResources, ".rdma");
   VX_RETURN_IF_ERROR(CheckObject(json, where));
   if (json.is_null()) return absl::OkStatus();
@@ -243,14 +247,14 @@ absl::Status ParseRdma(const Json& json, CgroupLimits& limits) {
     VX_RETURN_IF_ERROR(GetLimit(entry, "hcaHandles", name, 0, UINT32_MAX, handles));
     VX_RETURN_IF_ERROR(GetLimit(entry, "hcaObjects", name, 0, UINT32_MAX, objects));
     if (!handles && !objects) return BadConfig(name, "has neither hcaHandles nor hcaObjects");
-    RdmaLimit& limit = limits.rdma[device];
+    cgroup::RdmaLimit& limit = limits.rdma[device];
     if (handles) limit.handles = static_cast<uint32_t>(*handles);
     if (objects) limit.objects = static_cast<uint32_t>(*objects);
   }
   return absl::OkStatus();
 }
 
-absl::Status ParseUnified(const Json& json, CgroupLimits& limits) {
+absl::Status ParseUnified(const Json& json, cgroup::CgroupLimits& limits) {
   const std::string where = absl::StrCat(kResources, ".unified");
   VX_RETURN_IF_ERROR(CheckObject(json, where));
   if (json.is_null()) return absl::OkStatus();
@@ -266,7 +270,7 @@ absl::Status ParseUnified(const Json& json, CgroupLimits& limits) {
 
 }  // namespace
 
-absl::Status ParseResources(const Json& json, CgroupLimits& limits) {
+absl::Status ParseResources(const Json& json, cgroup::CgroupLimits& limits) {
   VX_RETURN_IF_ERROR(CheckObject(json, kResources));
   VX_RETURN_IF_ERROR(ParseMemory(Member(json, "memory"), limits));
   VX_RETURN_IF_ERROR(ParseCpu(Member(json, "cpu"), limits));

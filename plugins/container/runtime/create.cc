@@ -23,7 +23,7 @@
 #include "daemon/base/pidfd.h"
 #include "daemon/base/pipe.h"
 #include "daemon/base/status_macros.h"
-#include "plugins/container/cgroup.h"
+#include "plugins/cgroup/cgroup.h"
 #include "plugins/container/runtime/command.h"
 #include "plugins/container/runtime/config.h"
 #include "plugins/container/runtime/config_parts.h"
@@ -93,8 +93,8 @@ class Creation {
   const std::string dir_;
   Config config_;
   SeccompProgram filter_;
-  std::unique_ptr<Cgroup> cgroup_;
-  CgroupDoors doors_;
+  std::unique_ptr<cgroup::Cgroup> cgroup_;
+  cgroup::CgroupDoors doors_;
   UniqueFd start_;
   UniqueFd console_;
   int console_fd_ = -1;
@@ -179,13 +179,13 @@ absl::Status Creation::MakeFolder() {
 }
 
 absl::Status Creation::MakeCgroup() {
-  VX_ASSIGN_OR_RETURN(CgroupLayout layout, FindCgroups());
-  if (layout.mode == CgroupMode::kNone) {
+  VX_ASSIGN_OR_RETURN(cgroup::CgroupLayout layout, cgroup::FindCgroups());
+  if (layout.mode == cgroup::CgroupMode::kNone) {
     return Error(absl::StatusCode::kFailedPrecondition, "NO_CGROUPS",
                  "no cgroup hierarchy is mounted", "mount cgroup2 on /sys/fs/cgroup");
   }
   if (config_.cgroups_path.empty()) config_.cgroups_path = absl::StrCat("/vx/", options_.id);
-  cgroup_ = Cgroup::Open(layout, config_.cgroups_path);
+  cgroup_ = cgroup::Cgroup::Open(layout, config_.cgroups_path);
   VX_RETURN_IF_ERROR(cgroup_->Make(config_.limits));
   VX_ASSIGN_OR_RETURN(doors_, cgroup_->OpenDoors());
   return absl::OkStatus();
@@ -270,8 +270,8 @@ absl::Status Creation::CheckHost() const {
   }
   for (const MountConfig& mount : config_.mounts) {
     if (!IsCgroup(mount) || (mount.flags & MS_RDONLY) != 0) continue;
-    auto layout = FindCgroups();
-    if (!layout.ok() || layout->mode == CgroupMode::kV2) continue;
+    auto layout = cgroup::FindCgroups();
+    if (!layout.ok() || layout->mode == cgroup::CgroupMode::kV2) continue;
     Warn(absl::StrCat(mount.destination, " is read-only: the host's cgroups are v1"));
   }
   return absl::OkStatus();

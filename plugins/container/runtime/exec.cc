@@ -24,7 +24,7 @@
 #include "daemon/base/pipe.h"
 #include "daemon/base/status_macros.h"
 #include "nlohmann/json.hpp"
-#include "plugins/container/cgroup.h"
+#include "plugins/cgroup/cgroup.h"
 #include "plugins/container/runtime/command.h"
 #include "plugins/container/runtime/config.h"
 #include "plugins/container/runtime/identity.h"
@@ -106,7 +106,7 @@ class Execution {
   ContainerState state_;
   Config config_;
   SeccompProgram filter_;
-  CgroupDoors doors_;
+  cgroup::CgroupDoors doors_;
   UniqueFd init_;
   UniqueFd console_;
   int console_fd_ = -1;
@@ -137,8 +137,8 @@ absl::Status Execution::FindContainer() {
   if (!init.ok() || StatusOf(dir, state_) != "running") return NotRunning(options_.id);
   init_ = *std::move(init);
   namespaces_ = OwnNamespaces(state_.pid);
-  VX_ASSIGN_OR_RETURN(CgroupLayout layout, FindCgroups());
-  VX_ASSIGN_OR_RETURN(doors_, Cgroup::Open(layout, state_.cgroups_path)->OpenDoors());
+  VX_ASSIGN_OR_RETURN(cgroup::CgroupLayout layout, cgroup::FindCgroups());
+  VX_ASSIGN_OR_RETURN(doors_, cgroup::Cgroup::Open(layout, state_.cgroups_path)->OpenDoors());
   return absl::OkStatus();
 }
 

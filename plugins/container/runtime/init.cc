@@ -38,7 +38,7 @@ bool WaitForByte(int fd) {
   }
 }
 
-absl::Status JoinCgroups(const CgroupDoors& doors) {
+absl::Status JoinCgroups(const cgroup::CgroupDoors& doors) {
   for (const UniqueFd& tasks : doors.tasks) {
     if (write(tasks.get(), "0", 1) != 1) return ErrnoError(errno, "enter the cgroup");
   }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "daemon/base/unique_fd.h"
-#include "plugins/container/cgroup.h"
+#include "plugins/cgroup/cgroup.h"
 #include "plugins/container/runtime/config.h"
 #include "plugins/container/runtime/seccomp.h"
 
@@ -12,7 +12,7 @@ namespace vx::container {
 struct InitTask {
   const Config& config;
   const SeccompProgram& seccomp;
-  const CgroupDoors& doors;
+  const cgroup::CgroupDoors& doors;
   // One byte: the ids are mapped and the stage is filled.
   int go_fd = -1;
   // Init says "R" when it is ready to be started, or what is wrong.

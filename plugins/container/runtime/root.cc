@@ -16,7 +16,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
-#include "plugins/container/cgroup.h"
+#include "plugins/cgroup/cgroup.h"
 #include "plugins/container/runtime/inside.h"
 #include "plugins/container/runtime/mount_calls.h"
 #include "plugins/container/runtime/stage.h"
@@ -134,8 +134,8 @@ absl::StatusOr<UniqueFd> Root::MakeMount(size_t index) const {
 }
 
 absl::StatusOr<UniqueFd> Root::MakeCgroupMount(size_t index) const {
-  VX_ASSIGN_OR_RETURN(CgroupLayout layout, FindCgroups());
-  if (layout.mode == CgroupMode::kV2) {
+  VX_ASSIGN_OR_RETURN(cgroup::CgroupLayout layout, cgroup::FindCgroups());
+  if (layout.mode == cgroup::CgroupMode::kV2) {
     return NewMount("cgroup2", "cgroup", config_.mounts[index].flags, "");
   }
   VX_ASSIGN_OR_RETURN(UniqueFd tree,

@@ -14,7 +14,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
-#include "plugins/container/cgroup.h"
+#include "plugins/cgroup/cgroup.h"
 #include "plugins/container/runtime/mount_calls.h"
 #include "plugins/container/runtime/user_namespace.h"
 
@@ -201,8 +201,8 @@ absl::Status StageGroup(const std::string& group, const std::string& target) {
 
 // Hierarchies by the names of their mount points, as on the host.
 absl::Status StageCgroups(const Config& config, const std::string& dir) {
-  VX_ASSIGN_OR_RETURN(CgroupLayout layout, FindCgroups());
-  if (layout.mode == CgroupMode::kV2) return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(cgroup::CgroupLayout layout, cgroup::FindCgroups());
+  if (layout.mode == cgroup::CgroupMode::kV2) return absl::OkStatus();
   VX_RETURN_IF_ERROR(MakeDir(dir));
   VX_RETURN_IF_ERROR(Mount("tmpfs", dir, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"));
   std::vector<std::string> mounts = layout.Hierarchies();

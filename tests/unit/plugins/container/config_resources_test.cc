@@ -10,8 +10,8 @@ namespace {
 using testing::HasSubstr;
 using testing::Optional;
 
-absl::StatusOr<CgroupLimits> Parse(const Json& resources) {
-  CgroupLimits limits;
+absl::StatusOr<cgroup::CgroupLimits> Parse(const Json& resources) {
+  cgroup::CgroupLimits limits;
   absl::Status status = ParseResources(resources, limits);
   if (!status.ok()) return status;
   return limits;
@@ -58,7 +58,7 @@ TEST(ConfigResources, AllOfOciIsRead) {
   EXPECT_EQ(limits->cpus, "2-3");
   EXPECT_EQ(limits->mems, "0-7");
   EXPECT_THAT(limits->pids, Optional(7));
-  const BlockLimits& block = limits->block;
+  const cgroup::BlockLimits& block = limits->block;
   EXPECT_THAT(block.weight, Optional(10));
   EXPECT_THAT(block.leaf_weight, Optional(1000));
   ASSERT_EQ(block.weights.size(), 1u);
@@ -70,10 +70,12 @@ TEST(ConfigResources, AllOfOciIsRead) {
   EXPECT_EQ(block.read_iops.at(0).device.minor, 3);
   EXPECT_EQ(block.write_iops.at(0).device.minor, 4);
   EXPECT_EQ(limits->hugepages, (std::map<std::string, uint64_t>{{"2MB", 209715200}, {"64KB", 1}}));
-  EXPECT_EQ(limits->devices, (std::vector<DeviceRule>{{false, 'a', -1, -1, kAnyAccess},
-                                                      {false, 'a', -1, -1, kAnyAccess},
-                                                      {true, 'c', 10, 229, kRead | kWrite},
-                                                      {true, 'b', 8, -1, kMknod}}));
+  using cgroup::DeviceRule;
+  EXPECT_EQ(limits->devices,
+            (std::vector<DeviceRule>{{false, 'a', -1, -1, cgroup::kAnyAccess},
+                                     {false, 'a', -1, -1, cgroup::kAnyAccess},
+                                     {true, 'c', 10, 229, cgroup::kRead | cgroup::kWrite},
+                                     {true, 'b', 8, -1, cgroup::kMknod}}));
   EXPECT_THAT(limits->network_class, Optional(1048577u));
   EXPECT_EQ(limits->network_priorities.at("eth0"), 500u);
   EXPECT_THAT(limits->rdma.at("mlx5_1").handles, Optional(3u));

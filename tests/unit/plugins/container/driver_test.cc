@@ -15,7 +15,7 @@
 #include "daemon/base/pidfd.h"
 #include "daemon/base/subprocess.h"
 #include "daemon/driver/loader.h"
-#include "plugins/container/cgroup.h"
+#include "plugins/cgroup/cgroup.h"
 
 namespace vx::container {
 namespace {
@@ -83,7 +83,7 @@ class ContainerDriverTest : public testing::Test {
 
   // Every hierarchy is as it was.
   void ExpectNoGroups() {
-    auto layout = FindCgroups();
+    auto layout = cgroup::FindCgroups();
     ASSERT_TRUE(layout.ok());
     std::vector<std::string> mounts = layout->Hierarchies();
     if (!layout->unified.empty()) mounts.push_back(layout->unified);
@@ -189,9 +189,10 @@ TEST_F(ContainerDriverTest, LeftoversOfAnUnfinishedCreateAreSweptAtTheStart) {
   driver_.reset();
   const std::string uid = RandomHex(32);
   ASSERT_TRUE(MakeDirs(absl::StrCat(environment_.runtime_dir, "/", uid, "/stage"), 0700).ok());
-  auto layout = FindCgroups();
+  auto layout = cgroup::FindCgroups();
   ASSERT_TRUE(layout.ok());
-  auto orphan = Cgroup::Open(*layout, absl::StrCat("/vx-", environment_.instance_id, "/orphan"));
+  auto orphan =
+      cgroup::Cgroup::Open(*layout, absl::StrCat("/vx-", environment_.instance_id, "/orphan"));
   ASSERT_TRUE(orphan->Make({}).ok());
   Open();
   EXPECT_FALSE(PathExists(absl::StrCat(environment_.runtime_dir, "/", uid)));

@@ -181,36 +181,36 @@ TEST(Bundle, BytesThatAreNoTextDontBreakIt) {
 
 TEST(Limits, AreThoseOfTheSpecOrNone) {
   v1::Resources resources;
-  CgroupLimits limits = ToLimits(resources, CgroupMode::kV1);
+  cgroup::CgroupLimits limits = ToLimits(resources, cgroup::CgroupMode::kV1);
   EXPECT_EQ(limits.memory_bytes, -1);
   EXPECT_EQ(limits.cpu_quota, -1);
   EXPECT_EQ(limits.pids, kDefaultPids);
   resources.set_memory_bytes(64 << 20);
   resources.set_cpus(1.5);
   resources.set_pids(10);
-  limits = ToLimits(resources, CgroupMode::kV1);
+  limits = ToLimits(resources, cgroup::CgroupMode::kV1);
   EXPECT_EQ(limits.memory_bytes, 64 << 20);
   EXPECT_EQ(limits.cpu_quota, 150000);
   EXPECT_EQ(limits.cpu_period, 100000);
   EXPECT_EQ(limits.pids, 10);
   resources.set_cpus(0.001);
-  EXPECT_EQ(ToLimits(resources, CgroupMode::kV1).cpu_quota, 1000) << "the kernel takes no less";
+  EXPECT_EQ(ToLimits(resources, cgroup::CgroupMode::kV1).cpu_quota, 1000) << "the kernel takes no less";
 }
 
 TEST(Limits, AWeightIsWhatTheKernelTakesForTheSame) {
   for (const int64_t weight : {1, 39, 100, 101, 9999, 10000}) {
-    const int64_t shares = ToShares(weight, CgroupMode::kV2);
+    const int64_t shares = ToShares(weight, cgroup::CgroupMode::kV2);
     EXPECT_EQ(1 + (shares - 2) * 9999 / 262142, weight) << "by OCI's formula";
   }
-  EXPECT_EQ(ToShares(100, CgroupMode::kHybrid), 1024);
-  EXPECT_EQ(ToShares(1, CgroupMode::kV1), 10);
+  EXPECT_EQ(ToShares(100, cgroup::CgroupMode::kHybrid), 1024);
+  EXPECT_EQ(ToShares(1, cgroup::CgroupMode::kV1), 10);
   v1::Resources resources;
-  EXPECT_EQ(ToLimits(resources, CgroupMode::kV1).cpu_shares, 1024);
+  EXPECT_EQ(ToLimits(resources, cgroup::CgroupMode::kV1).cpu_shares, 1024);
   resources.set_memory_bytes(100);
   resources.set_swap_bytes(20);
   resources.set_memory_reservation_bytes(50);
   resources.set_cpuset("0");
-  const CgroupLimits limits = ToLimits(resources, CgroupMode::kV1);
+  const cgroup::CgroupLimits limits = ToLimits(resources, cgroup::CgroupMode::kV1);
   EXPECT_EQ(limits.memory_swap_bytes, 120) << "both together";
   EXPECT_EQ(limits.memory_reservation_bytes, 50);
   EXPECT_EQ(limits.cpus, "0");
@@ -229,7 +229,7 @@ TEST(Bundle, DevicesThatItIsNotGivenAreDenied) {
   EXPECT_EQ(config.devices[0].path, "/dev/sub/n");
   ASSERT_GT(config.limits.devices.size(), 2u);
   EXPECT_FALSE(config.limits.devices.front().allow);
-  EXPECT_EQ(config.limits.devices.back(), (DeviceRule{true, 'c', 1, 3, kRead}));
+  EXPECT_EQ(config.limits.devices.back(), (cgroup::DeviceRule{true, 'c', 1, 3, cgroup::kRead}));
   v1::WorkloadSpec privileged;
   privileged.set_privileged(true);
   spec.confinement = *ToConfinement(privileged);

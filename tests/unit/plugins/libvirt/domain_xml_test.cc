@@ -25,7 +25,8 @@ DomainSpec Spec() {
           .vcpus = 1,
           .disk = "/var/lib/vx/w/u/root.qcow2",
           .output_socket = "/run/vx/r/u/output",
-          .console_socket = "/run/vx/r/u/console"};
+          .console_socket = "/run/vx/r/u/console",
+          .agent_socket = "/run/vx/r/u/agent"};
 }
 
 DomainSpec KvmSpec() {
