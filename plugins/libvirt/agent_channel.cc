@@ -26,17 +26,10 @@ using agent::WireType;
 constexpr size_t kReadSize = 64 * 1024;
 // What may wait for a guest that does not read.
 constexpr size_t kMaxWaiting = 4 * 1024 * 1024;
-// What may come before an agent's Welcome: the rest of an earlier connection.
-constexpr uint64_t kMaxSkipped = 1024 * 1024;
-constexpr int kMaxStaleWelcomes = 64;
 // An agent that has not answered for so long may have taken the hello for the rest of
 // an earlier frame.
 constexpr absl::Duration kResyncAfter = absl::Seconds(3);
 constexpr absl::Duration kFirstBackoff = absl::Seconds(1), kMaxBackoff = absl::Minutes(1);
-
-bool Parse(google::protobuf::MessageLite& message, std::string_view body) {
-  return message.ParseFromArray(body.data(), static_cast<int>(body.size()));
-}
 
 absl::StatusOr<UniqueFd> ConnectTo(const std::string& path) {
   sockaddr_un address{};
@@ -57,19 +50,6 @@ uint64_t RandomNumber() {
   return number;
 }
 
-v1::Exit Killed() {
-  v1::Exit exit;
-  exit.set_code(128 + 9);
-  exit.set_signal(9);
-  exit.set_reason(v1::EXIT_REASON_EXITED);
-  return exit;
-}
-
-absl::Status Broke(absl::string_view how) {
-  return Error(absl::StatusCode::kUnavailable, "AGENT_BROKEN",
-               absl::StrCat("the guest's agent broke the protocol: ", how));
-}
-
 }  // namespace
 
 AgentChannel::AgentChannel(Watcher* watcher, std::string name, std::string socket,
@@ -78,7 +58,6 @@ AgentChannel::AgentChannel(Watcher* watcher, std::string name, std::string socke
       name_(std::move(name)),
       socket_(std::move(socket)),
       changed_(std::move(changed)),
-      reader_(agent::kMaxAgentMessage),
       backoff_(kFirstBackoff) {}
 
 AgentChannel::~AgentChannel() = default;
@@ -101,7 +80,6 @@ void AgentChannel::Connect() {
   }
   fd_ = *std::move(connected);
   ++connection_;
-  stale_welcomes_ = 0;
   Watch(EPOLLIN, &AgentChannel::OnReadable);
   SayHello();
 }
@@ -116,17 +94,17 @@ void AgentChannel::Watch(uint32_t events, bool (AgentChannel::*ready)(uint64_t))
 }
 
 void AgentChannel::SayHello() {
-  nonce_ = RandomNumber();
-  reader_.Seek(WireType::kWelcome);
+  const uint64_t nonce = RandomNumber();
+  demux_.Begin(nonce);
   agent::v1::Hello hello;
-  hello.set_nonce(nonce_);
+  hello.set_nonce(nonce);
   hello.set_version(agent::kWireVersion);
   Send(WireType::kHello, 0, 0, hello.SerializeAsString());
 }
 
 // More than the longest frame that it may be in the middle of.
 void AgentChannel::Resync() {
-  if (!fd_.valid() || ready_ || out_.size() > kMaxWaiting / 2) return;
+  if (!fd_.valid() || demux_.ready() || out_.size() > kMaxWaiting / 2) return;
   out_.append(agent::kMaxData, '\0');
   SayHello();
 }
@@ -137,7 +115,7 @@ void AgentChannel::Close() {
     closed_ = true;
     lost_ = absl::UnavailableError("the VM has ended");
     Lost(lost_);
-    EndStreams(absl::OkStatus());
+    demux_.EndAll(absl::OkStatus());
   }
   changed_();
 }
@@ -146,33 +124,12 @@ void AgentChannel::Lost(const absl::Status& why) {
   if (!fd_.valid()) return;
   shutdown(fd_.get(), SHUT_RDWR);
   fd_.reset();
-  ready_ = waits_for_room_ = false;
-  features_.clear();
+  waits_for_room_ = false;
   out_.clear();
   lost_ = why;
   retry_at_ = absl::Now() + backoff_;
   backoff_ = std::min(backoff_ * 2, kMaxBackoff);
-  EndStreams(why);
-}
-
-void AgentChannel::EndStreams(const absl::Status& why) {
-  for (auto& [number, stream] : streams_) EndStream(*stream, why);
-  streams_.clear();
-}
-
-void AgentChannel::EndStream(AgentStream& stream, const absl::Status& why) {
-  if (stream.over) return;
-  stream.over = true;
-  if (ErrorReason(why) == "AGENT_BROKEN") {
-    stream.failure = why;
-  } else if (!stream.exit) {
-    // Its machine, or its guest's last process, is gone.
-    stream.exit = Killed();
-  }
-  stream.out.End();
-  stream.err.End();
-  stream.input_full.Lower();
-  stream.ended.Raise();
+  demux_.EndAll(why);
 }
 
 bool AgentChannel::OnReadable(uint64_t connection) {
@@ -180,9 +137,9 @@ bool AgentChannel::OnReadable(uint64_t connection) {
   {
     absl::MutexLock lock(&mutex_);
     if (connection != connection_ || !fd_.valid()) return false;
-    was_ready = ready_;
+    was_ready = demux_.ready();
     ReadSome();
-    is_ready = ready_;
+    is_ready = demux_.ready();
     going_on = fd_.valid();
   }
   if (was_ready != is_ready) changed_();
@@ -194,12 +151,10 @@ void AgentChannel::ReadSome() {
   const ssize_t n = recv(fd_.get(), buffer, sizeof buffer, MSG_DONTWAIT);
   if (n < 0 && (errno == EAGAIN || errno == EINTR)) return;
   if (n <= 0) return Lost(absl::UnavailableError("its machine hung up"));
-  const auto take = [this](const agent::WireHeader& header, std::string_view body) {
-    mutex_.AssertHeld();
-    return OnFrame(header, body);
-  };
-  const bool sound = reader_.Feed({buffer, static_cast<size_t>(n)}, take);
-  if (!sound || reader_.skipped() > kMaxSkipped) Lost(Broke("a frame that may not be"));
+  if (absl::Status fed = demux_.Feed({buffer, static_cast<size_t>(n)}); !fed.ok()) {
+    return Lost(fed);
+  }
+  if (demux_.ready()) backoff_ = kFirstBackoff;
 }
 
 bool AgentChannel::OnWritable(uint64_t connection) {
@@ -232,111 +187,26 @@ void AgentChannel::Flush() {
   Watch(EPOLLOUT, &AgentChannel::OnWritable);
 }
 
-// --- What comes. ---
-
-bool AgentChannel::OnFrame(const agent::WireHeader& header, std::string_view body) {
-  if (!ready_) return header.type == WireType::kWelcome && OnWelcome(body);
-  const auto it = streams_.find(header.stream);
-  return it != streams_.end() && OnStreamFrame(*it->second, header, body);
-}
-
-bool AgentChannel::OnWelcome(std::string_view body) {
-  agent::v1::Welcome welcome;
-  // To an earlier hello: the one that counts is still to come.
-  if (!Parse(welcome, body) || welcome.nonce() != nonce_) {
-    reader_.Seek(WireType::kWelcome);
-    return ++stale_welcomes_ < kMaxStaleWelcomes;
-  }
-  if (welcome.version() != agent::kWireVersion) return false;
-  constexpr int kMaxFeatures = 64;
-  for (int i = 0; i < std::min(welcome.features_size(), kMaxFeatures); ++i) {
-    features_.insert(welcome.features(i));
-  }
-  ready_ = true;
-  backoff_ = kFirstBackoff;
-  last_stream_ = 0;
-  return true;
-}
-
-bool AgentChannel::OnStreamFrame(AgentStream& stream, const agent::WireHeader& header,
-                                 std::string_view body) {
-  StreamBuffer* const buffer = header.channel == agent::kStdout   ? &stream.out
-                               : header.channel == agent::kStderr ? &stream.err
-                                                                  : nullptr;
-  const bool open = stream.stays && stream.reply.has_value();
-  switch (header.type) {
-    case WireType::kReply:
-      return OnReply(stream, body);
-    case WireType::kData:
-      return open && buffer != nullptr && buffer->Put({body.data(), body.size()});
-    case WireType::kEnd:
-      if (!open || buffer == nullptr || buffer->ended()) return false;
-      buffer->End();
-      return true;
-    case WireType::kRoom:
-      return open && header.channel == agent::kStdin && OnRoom(stream, body);
-    case WireType::kExit:
-      return open && OnExit(stream, body);
-    case WireType::kReset:
-      EndStream(stream, absl::OkStatus());
-      streams_.erase(header.stream);
-      return true;
-    default:
-      return false;
-  }
-}
-
-bool AgentChannel::OnReply(AgentStream& stream, std::string_view body) {
-  agent::v1::Reply reply;
-  if (stream.reply || !Parse(reply, body)) return false;
-  if (reply.error() != 0 || !stream.stays) stream.over = true;
-  stream.reply = std::move(reply);
-  if (stream.over) streams_.erase(stream.number);
-  return true;
-}
-
-bool AgentChannel::OnExit(AgentStream& stream, std::string_view body) {
-  agent::v1::Exit exit;
-  if (!Parse(exit, body)) return false;
-  stream.exit.emplace();
-  stream.exit->set_code(exit.code());
-  stream.exit->set_signal(exit.signal());
-  stream.exit->set_reason(v1::EXIT_REASON_EXITED);
-  EndStream(stream, absl::OkStatus());
-  streams_.erase(stream.number);
-  return true;
-}
-
-bool AgentChannel::OnRoom(AgentStream& stream, std::string_view body) {
-  uint32_t more = 0;
-  if (body.size() != sizeof more) return false;
-  memcpy(&more, body.data(), sizeof more);
-  if (more == 0 || more > agent::kRoom - stream.input_room) return false;
-  stream.input_room += more;
-  stream.input_full.Lower();
-  return true;
-}
-
 // --- What is asked. ---
 
 bool AgentChannel::ready() const {
   absl::MutexLock lock(&mutex_);
-  return ready_;
+  return demux_.ready();
 }
 
 std::set<std::string> AgentChannel::features() const {
   absl::MutexLock lock(&mutex_);
-  return features_;
+  return demux_.features();
 }
 
 absl::Status AgentChannel::WaitReady(absl::Time deadline) {
   while (true) {
     Connect();
     absl::MutexLock lock(&mutex_);
-    auto settled = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return ready_ || closed_; };
+    auto settled = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return demux_.ready() || closed_; };
     const absl::Time next = std::min(deadline, absl::Now() + kResyncAfter);
     mutex_.AwaitWithDeadline(absl::Condition(&settled), next);
-    if (ready_) return absl::OkStatus();
+    if (demux_.ready()) return absl::OkStatus();
     if (closed_ || absl::Now() >= deadline) {
       return Unavailable(fd_.valid() ? "it has not come up" : lost_.message());
     }
@@ -354,21 +224,19 @@ absl::StatusOr<AgentChannel::StreamPtr> AgentChannel::Begin(const agent::v1::Req
   }
   VX_RETURN_IF_ERROR(WaitReady(deadline));
   absl::MutexLock lock(&mutex_);
-  if (!ready_) return Unavailable(lost_.message());
-  if (features_.count(feature) == 0) {
+  if (!demux_.ready()) return Unavailable(lost_.message());
+  if (demux_.features().count(feature) == 0) {
     return Error(absl::StatusCode::kUnimplemented, "AGENT_TOO_OLD",
                  absl::StrCat("the agent in VM ", name_, " can't do this yet (", feature, ")"),
                  "restart the VM: it gets the agent of this release");
   }
-  if (streams_.size() >= agent::kMaxStreams) {
+  if (demux_.streams() >= agent::kMaxStreams) {
     return Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_SESSIONS",
                  absl::StrCat("VM ", name_, " has ", agent::kMaxStreams, " sessions already"),
                  "end one of them first");
   }
   if (out_.size() > kMaxWaiting) return Unavailable("it has stopped reading");
-  auto stream = std::make_shared<AgentStream>(++last_stream_);
-  stream->stays = stays;
-  streams_[stream->number] = stream;
+  StreamPtr stream = demux_.Add(stays);
   Send(WireType::kRequest, stream->number, 0, body);
   auto answered = [&stream] { return stream->reply.has_value() || stream->over; };
   mutex_.AwaitWithDeadline(absl::Condition(&answered), deadline);

@@ -11,7 +11,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -24,6 +23,7 @@
 #include "absl/time/time.h"
 #include "daemon/base/unique_fd.h"
 #include "plugins/agent/wire.h"
+#include "plugins/libvirt/agent_demux.h"
 #include "plugins/libvirt/agent_stream.h"
 #include "plugins/libvirt/watcher.h"
 #include "vx/agent/v1/agent.pb.h"
@@ -86,20 +86,8 @@ class AgentChannel : public std::enable_shared_from_this<AgentChannel> {
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void ReadSome() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Lost(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void EndStreams(const absl::Status& why) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void EndStream(AgentStream& stream, const absl::Status& why)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SayHello() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Resync() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-
-  bool OnFrame(const agent::WireHeader& header, std::string_view body)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool OnWelcome(std::string_view body) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool OnStreamFrame(AgentStream& stream, const agent::WireHeader& header, std::string_view body)
-      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool OnReply(AgentStream& stream, std::string_view body) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool OnExit(AgentStream& stream, std::string_view body) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool OnRoom(AgentStream& stream, std::string_view body) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   absl::StatusOr<StreamPtr> Begin(const agent::v1::Request& request, const std::string& feature,
                                   bool stays, absl::Time deadline);
@@ -117,16 +105,10 @@ class AgentChannel : public std::enable_shared_from_this<AgentChannel> {
   UniqueFd fd_ ABSL_GUARDED_BY(mutex_);
   // Counts them.
   uint64_t connection_ ABSL_GUARDED_BY(mutex_) = 0;
-  int stale_welcomes_ ABSL_GUARDED_BY(mutex_) = 0;
   bool closed_ ABSL_GUARDED_BY(mutex_) = false;
-  bool ready_ ABSL_GUARDED_BY(mutex_) = false;
-  uint64_t nonce_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::set<std::string> features_ ABSL_GUARDED_BY(mutex_);
-  agent::WireReader reader_ ABSL_GUARDED_BY(mutex_);
+  AgentDemux demux_ ABSL_GUARDED_BY(mutex_);
   std::string out_ ABSL_GUARDED_BY(mutex_);
   bool waits_for_room_ ABSL_GUARDED_BY(mutex_) = false;
-  uint32_t last_stream_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::map<uint32_t, StreamPtr> streams_ ABSL_GUARDED_BY(mutex_);
   // Why there is no connection, and when to try again.
   absl::Status lost_ ABSL_GUARDED_BY(mutex_);
   absl::Time retry_at_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();

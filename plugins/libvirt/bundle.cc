@@ -2,7 +2,9 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <vector>
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
@@ -41,6 +43,25 @@ absl::Status MakeDisk(const std::string& path, const v1::Workload& workload,
                   absl::StrCat("make a disk over ", base));
 }
 
+// Outer ones first. As a container's: half of the memory, where nothing is said.
+std::vector<agent::BootTmpfs> ToTmpfs(const v1::WorkloadSpec& spec) {
+  const v1::Resources& resources = spec.resources();
+  const int64_t memory = resources.has_memory_bytes() ? resources.memory_bytes() : kDefaultMemory;
+  std::vector<agent::BootTmpfs> all;
+  for (const v1::Tmpfs& tmpfs : spec.tmpfs()) {
+    agent::BootTmpfs& boot = all.emplace_back();
+    boot.target = tmpfs.target();
+    boot.size_bytes = static_cast<uint64_t>(tmpfs.has_size_bytes() ? tmpfs.size_bytes()
+                                                                    : memory / 2);
+    if (tmpfs.has_mode()) boot.mode = tmpfs.mode();
+    boot.exec = tmpfs.exec();
+  }
+  std::stable_sort(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return a.target.size() < b.target.size();
+  });
+  return all;
+}
+
 }  // namespace
 
 absl::Status MakeBundle(const Paths& paths, const v1::Workload& workload,
@@ -67,13 +88,18 @@ absl::StatusOr<v1::ImageConfig> ReadImageConfig(const Paths& paths, const std::s
                absl::StrCat("VM ", uid, " has no disk yet"));
 }
 
-absl::StatusOr<std::string> EncodeProcess(const driver::Process& process) {
+absl::StatusOr<std::string> EncodeProcess(const driver::Process& process,
+                                          const v1::WorkloadSpec& spec) {
   agent::BootConfig config;
   config.argv = process.argv;
   config.env = process.env;
   config.working_dir = process.working_dir;
   config.user = process.user;
   config.hostname = process.hostname;
+  config.tty = spec.tty();
+  config.stdin = spec.stdin();
+  config.read_only = spec.read_only();
+  config.tmpfs = ToTmpfs(spec);
   if (const char* error = agent::CheckBootConfig(config)) {
     return Error(absl::StatusCode::kInvalidArgument, "BAD_PROCESS",
                  absl::StrCat("the guest can't be given ", error));

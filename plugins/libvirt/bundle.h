@@ -12,6 +12,9 @@
 
 namespace vx::libvirt {
 
+// Of a guest, in bytes, where its spec says nothing.
+inline constexpr int64_t kDefaultMemory = int64_t{512} << 20;
+
 // Makes the bundle; on an error nothing is left. The config comes last: with it,
 // the bundle is whole. INVALID_ARGUMENT (DISK_TOO_SMALL) when the spec asks for a
 // disk smaller than the image's.
@@ -22,6 +25,7 @@ absl::StatusOr<v1::ImageConfig> ReadImageConfig(const Paths& paths, const std::s
 
 // What the guest's agent is told. INVALID_ARGUMENT (BAD_PROCESS) when a guest
 // can't be given it.
-absl::StatusOr<std::string> EncodeProcess(const driver::Process& process);
+absl::StatusOr<std::string> EncodeProcess(const driver::Process& process,
+                                          const v1::WorkloadSpec& spec);
 
 }  // namespace vx::libvirt

@@ -4,6 +4,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "plugins/agent/wire.h"
 #include "plugins/shim/protocol.h"
 
 namespace vx::libvirt {
@@ -97,8 +98,9 @@ void AddChannel(pugi::xml_node devices, const char* port, const char* mode,
 
 void AddPorts(pugi::xml_node devices, const DomainSpec& spec) {
   AddSocket(devices, "serial", "connect", spec.console_socket);
+  // The agent waits for its output port: the other is there by then.
+  if (!spec.agent_socket.empty()) AddChannel(devices, agent::kAgentPort, "bind", spec.agent_socket);
   AddChannel(devices, shim::kOutputPort, "connect", spec.output_socket);
-  if (!spec.agent_socket.empty()) AddChannel(devices, kAgentPort, "bind", spec.agent_socket);
 }
 
 void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {

@@ -6,8 +6,6 @@
 
 namespace vx::libvirt {
 
-// The port between vxd and the guest's agent.
-inline constexpr char kAgentPort[] = "org.vx.agent.0";
 
 struct DomainSpec {
   std::string name;

@@ -30,6 +30,7 @@ constexpr absl::Duration kQemuEnd = absl::Seconds(30);
 // How long libvirt may take to drop a domain. It waits for a zombie, which only the
 // parent of an adopted QEMU can reap.
 constexpr absl::Duration kDomainEnd = absl::Seconds(5);
+constexpr absl::Duration kClockTimeout = absl::Seconds(2);
 constexpr char kWorkloadFile[] = "/workload";
 
 absl::Status NotRunning(const std::string& uid) {
@@ -42,6 +43,12 @@ absl::StatusOr<v1::Workload> ReadWorkload(const std::string& run) {
   v1::Workload workload;
   if (workload.ParseFromString(content)) return workload;
   return Error(absl::StatusCode::kDataLoss, "BAD_RUN", absl::StrCat(run, " holds no workload"));
+}
+
+v1::AgentState AgentStateOf(const Machine& machine) {
+  const std::shared_ptr<AgentChannel> agent = machine.agent();
+  if (agent == nullptr) return v1::AGENT_STATE_NONE;
+  return agent->ready() ? v1::AGENT_STATE_READY : v1::AGENT_STATE_CONNECTING;
 }
 
 driver::Observation Prepared(const std::string& uid) {
@@ -63,15 +70,19 @@ LibvirtDriver::LibvirtDriver(const driver::Environment& environment)
   QuietLibvirt();
   pool_ = std::make_unique<WorkPool>("vx-vm-end", kEndThreads);
   watcher_ = std::make_unique<Watcher>();
+  agent_watcher_ = std::make_unique<Watcher>();
   machine_host_ = {.watcher = watcher_.get(),
+                   .agent_watcher = agent_watcher_.get(),
                    .pool = pool_.get(),
                    .qemu_groups = &qemu_groups_,
                    .pid_dir = PidFolder(host_.uri(), paths_.embed_root()),
-                   .ended = [this](const std::string& uid) { OnEnded(uid); }};
+                   .ended = [this](const std::string& uid) { Report(uid); },
+                   .agent_changed = [this](const std::string& uid) { Report(uid); }};
 }
 
 LibvirtDriver::~LibvirtDriver() {
   watcher_.reset();
+  agent_watcher_.reset();
   reaper_.reset();
   pool_.reset();
 }
@@ -146,10 +157,12 @@ absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload
                                    const Equipment& equipment) {
   VX_ASSIGN_OR_RETURN(v1::ImageConfig config, ReadImageConfig(paths_, workload.uid()));
   VX_ASSIGN_OR_RETURN(driver::Process process, driver::ResolveProcess(workload, config));
-  VX_ASSIGN_OR_RETURN(std::string blob, EncodeProcess(process));
+  VX_ASSIGN_OR_RETURN(std::string blob, EncodeProcess(process, workload.spec()));
   shim::LaunchOptions options;
   options.program = paths_.program("vx-shim");
   options.log = paths_.log(workload.uid());
+  options.stdin = workload.spec().stdin();
+  options.tty = workload.spec().tty();
   shim::SetLogBounds(environment_, options);
   VX_ASSIGN_OR_RETURN(options.cgroup_procs, shim_groups_.Make(workload.uid()));
   VX_RETURN_IF_ERROR(machine->LaunchShim(std::move(options), blob));
@@ -234,7 +247,18 @@ absl::Status LibvirtDriver::Pause(const std::string& uid) {
 absl::Status LibvirtDriver::Resume(const std::string& uid) {
   VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
   if (machine->State() != shim::RunState::kRunning) return NotRunning(uid);
-  return Thaw(*machine);
+  VX_RETURN_IF_ERROR(Thaw(*machine));
+  SetGuestClock(*machine);
+  return absl::OkStatus();
+}
+
+// It stood still meanwhile. Where no agent answers, the guest has to see to it.
+void LibvirtDriver::SetGuestClock(const Machine& machine) const {
+  const std::shared_ptr<AgentChannel> agent = machine.agent();
+  if (agent == nullptr || !agent->ready()) return;
+  agent::v1::Request request;
+  request.mutable_set_clock()->set_unix_nanos(absl::GetCurrentTimeNanos());
+  agent->Ask(request, "clock", absl::Now() + kClockTimeout).status().IgnoreError();
 }
 
 absl::Status LibvirtDriver::Thaw(const Machine& machine) {
@@ -325,6 +349,7 @@ driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const 
     return seen;
   }
   seen.start_time = machine.start_time();
+  if (!seen.exit) seen.agent = AgentStateOf(machine);
   return seen;
 }
 
@@ -346,7 +371,7 @@ void LibvirtDriver::SetObserver(driver::Observer observer) {
   observer_ = std::move(observer);
 }
 
-void LibvirtDriver::OnEnded(const std::string& uid) {
+void LibvirtDriver::Report(const std::string& uid) {
   MachinePtr machine = Find(uid);
   if (!machine) return;
   const driver::Observation seen = ObserveMachine(*machine);

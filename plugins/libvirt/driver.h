@@ -26,7 +26,7 @@
 
 namespace vx::libvirt {
 
-class LibvirtDriver : public driver::Driver {
+class LibvirtDriver : public driver::Driver, public driver::Sessions {
  public:
   explicit LibvirtDriver(const driver::Environment& environment);
   ~LibvirtDriver() override;
@@ -59,6 +59,11 @@ class LibvirtDriver : public driver::Driver {
       const std::string& uid, const driver::LogPosition& position) override;
   void SetObserver(driver::Observer observer) override;
 
+  driver::Sessions* sessions() override { return this; }
+  absl::StatusOr<std::unique_ptr<driver::ExecSession>> Exec(const std::string& uid,
+                                                            const driver::ExecSpec& spec) override;
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenInput(const std::string& uid) override;
+
  private:
   using MachinePtr = std::shared_ptr<Machine>;
 
@@ -82,7 +87,9 @@ class LibvirtDriver : public driver::Driver {
   // By Pause, not because it was not started yet.
   bool IsPaused(const Machine& machine) const;
   driver::Observation ObserveMachine(const Machine& machine) const;
-  void OnEnded(const std::string& uid);
+  // Tells the observer what is.
+  void Report(const std::string& uid);
+  void SetGuestClock(const Machine& machine) const;
 
   const driver::Environment environment_;
   const Paths paths_;
@@ -100,9 +107,10 @@ class LibvirtDriver : public driver::Driver {
   absl::Mutex mutex_;
   std::map<std::string, MachinePtr> machines_ ABSL_GUARDED_BY(mutex_);
 
-  // Destroyed first, in this order: watcher, reaper, pool.
+  // Destroyed first, in this order: watchers, reaper, pool.
   std::unique_ptr<WorkPool> pool_;
   std::unique_ptr<QemuReaper> reaper_;
+  std::unique_ptr<Watcher> agent_watcher_;
   std::unique_ptr<Watcher> watcher_;
 };
 

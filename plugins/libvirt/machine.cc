@@ -103,7 +103,21 @@ absl::Status Machine::WatchQemu() {
     return false;
   });
   WatchShim();
+  OpenAgent();
   return absl::OkStatus();
+}
+
+void Machine::OpenAgent() {
+  auto changed = [weak = weak_from_this()] {
+    auto self = weak.lock();
+    if (self == nullptr) return;
+    self->host_->pool->Run([self] { self->host_->agent_changed(self->uid_); });
+  };
+  auto agent = std::make_shared<AgentChannel>(host_->agent_watcher, uid_,
+                                              absl::StrCat(dir_, "/", kAgentSocket), changed);
+  agent->Connect();
+  absl::MutexLock lock(&mutex_);
+  agent_ = std::move(agent);
 }
 
 absl::Status Machine::PlaceQemu() const {
@@ -163,6 +177,7 @@ void Machine::End() {
       client->WaitEnd(kShimEnd);
     }
   }
+  if (std::shared_ptr<AgentChannel> channel = agent()) channel->Close();
   const std::optional<v1::Exit> exit = ReadExit();
   {
     absl::MutexLock lock(&mutex_);
@@ -186,6 +201,11 @@ bool Machine::QemuLives() const {
 std::shared_ptr<shim::Client> Machine::shim() const {
   absl::MutexLock lock(&mutex_);
   return shim_;
+}
+
+std::shared_ptr<AgentChannel> Machine::agent() const {
+  absl::MutexLock lock(&mutex_);
+  return agent_;
 }
 
 pid_t Machine::qemu_pid() const {
@@ -260,6 +280,12 @@ absl::Status Machine::Signal(int signal) {
   std::shared_ptr<shim::Client> client = shim();
   if (!client || ended()) return NotRunning(uid_);
   return client->Signal(signal);
+}
+
+absl::StatusOr<std::unique_ptr<driver::Input>> Machine::OpenInput() const {
+  std::shared_ptr<shim::Client> client = shim();
+  if (!client || ended()) return NotRunning(uid_);
+  return client->OpenInput();
 }
 
 bool Machine::WaitEnded(absl::Duration timeout, Cancellation* cancellation) const {

@@ -23,6 +23,7 @@
 #include "daemon/base/work_pool.h"
 #include "daemon/driver/driver.h"
 #include "daemon/driver/placement.h"
+#include "plugins/libvirt/agent_channel.h"
 #include "plugins/libvirt/qemu_process.h"
 #include "plugins/libvirt/watcher.h"
 #include "plugins/shim/client.h"
@@ -32,6 +33,8 @@ namespace vx::libvirt {
 // What machines share; borrowed by them, and ends after them.
 struct MachineHost {
   Watcher* watcher = nullptr;
+  // Serves the connections with agents: a thread that guests may keep busy.
+  Watcher* agent_watcher = nullptr;
   // Where the ends of machines are seen to.
   WorkPool* pool = nullptr;
   // Where QEMUs are put; null: they stay where they are.
@@ -40,7 +43,12 @@ struct MachineHost {
   std::string pid_dir;
   // Called once for each machine, on a thread of the pool.
   std::function<void(const std::string& uid)> ended;
+  // Called on a thread of the pool when an agent has come or gone.
+  std::function<void(const std::string& uid)> agent_changed;
 };
+
+// In a run's folder; QEMU listens there for vxd, and takes one connection at a time.
+inline constexpr char kAgentSocket[] = "agent";
 
 // Thread-safe.
 class Machine : public std::enable_shared_from_this<Machine> {
@@ -71,6 +79,8 @@ class Machine : public std::enable_shared_from_this<Machine> {
   bool ended() const;
   // Whether it ever got as far.
   bool had_qemu() const;
+  // The connection with its agent; null before there is a QEMU.
+  std::shared_ptr<AgentChannel> agent() const;
 
   // kExited once it has ended, or the command has.
   shim::RunState State() const;
@@ -82,6 +92,9 @@ class Machine : public std::enable_shared_from_this<Machine> {
 
   // To the command. FAILED_PRECONDITION (NOT_RUNNING).
   absl::Status Signal(int signal);
+
+  // A way to the command's input. FAILED_PRECONDITION (NOT_RUNNING, NO_STDIN).
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenInput() const;
 
   // False when it has not ended within `timeout`, or before `cancellation` was
   // cancelled.
@@ -101,6 +114,7 @@ class Machine : public std::enable_shared_from_this<Machine> {
 
  private:
   void WatchShim();
+  void OpenAgent();
   void OnShimGone();
   void OnQemuGone();
   void End();
@@ -121,6 +135,7 @@ class Machine : public std::enable_shared_from_this<Machine> {
   mutable absl::Mutex mutex_;
   std::shared_ptr<shim::Client> shim_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<QemuProcess> qemu_ ABSL_GUARDED_BY(mutex_);
+  std::shared_ptr<AgentChannel> agent_ ABSL_GUARDED_BY(mutex_);
   absl::Time start_time_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   // Kept, as the folder may be gone by the time that somebody asks.

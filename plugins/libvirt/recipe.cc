@@ -9,10 +9,9 @@
 namespace vx::libvirt {
 namespace {
 
-constexpr const char* kCapabilities[] = {"pause", "logs", "stats"};
+constexpr const char* kCapabilities[] = {"pause", "logs", "stats", "exec", "attach"};
 constexpr const char* kMissing[] = {
     "update-live: a VM's processors and memory are changed while it is stopped",
-    "exec: the guest's agent runs one command only",
 };
 
 int VirtualCpus(const v1::Resources& resources) {
@@ -35,8 +34,6 @@ void CheckConfinement(const v1::WorkloadSpec& spec, std::vector<FieldViolation>&
        "its own"},
       {spec.devices_size() > 0, "spec.devices",
        "a VM has devices of its own; the host's are for containers"},
-      {spec.read_only(), "spec.read_only", "a VM's root can't be made read-only yet"},
-      {spec.tmpfs_size() > 0, "spec.tmpfs", "a VM can't be given filesystems in memory yet"},
       {resources.has_cpu_weight(), "spec.resources.cpu_weight",
        "a VM can't be given a weight yet; limit its cpus instead"},
       {!resources.cpuset().empty(), "spec.resources.cpuset",
@@ -70,12 +67,6 @@ std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec) {
   }
   if (resources.has_disk_bytes() && resources.disk_bytes() <= 0) {
     violations.push_back({"spec.resources.disk_bytes", "a disk has at least one byte"});
-  }
-  if (spec.stdin()) {
-    violations.push_back({"spec.stdin", "the command of a VM has no input yet: leave -i out"});
-  }
-  if (spec.tty()) {
-    violations.push_back({"spec.tty", "the command of a VM has no terminal yet: leave -t out"});
   }
   CheckConfinement(spec, violations);
   return violations;

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "daemon/driver/driver.h"
+#include "plugins/libvirt/bundle.h"
 #include "plugins/libvirt/domain_xml.h"
 #include "plugins/libvirt/host.h"
 #include "plugins/libvirt/machine.h"
@@ -11,11 +12,7 @@
 
 namespace vx::libvirt {
 
-// In a run's folder; QEMU listens there for vxd, and takes one connection at a time.
-inline constexpr char kAgentSocket[] = "agent";
-
 inline constexpr int64_t kMinMemory = int64_t{80} << 20;
-inline constexpr int64_t kDefaultMemory = int64_t{512} << 20;
 inline constexpr double kMinCpus = 0.01;
 
 // What a VM can't honour.
