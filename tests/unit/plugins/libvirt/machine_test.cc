@@ -103,7 +103,7 @@ class MachineTest : public testing::Test {
   void Start() {
     ASSERT_TRUE(machine_->WatchQemu().ok());
     ASSERT_TRUE(machine_->MarkStarted().ok());
-    Say(shim::FrameType::kStarted);
+    Say(shim::FrameType::kStarted, std::string(sizeof(shim::StartedFrame), '\0'));
     const absl::Status started = machine_->WaitStarted("sh", kPatience, never_);
     ASSERT_TRUE(started.ok()) << started;
     agent_.reset();
@@ -195,7 +195,7 @@ TEST_F(MachineTest, OneThatEndedBeforeItsPowerWasCutHasCrashed) {
 
 TEST_F(MachineTest, ACutDoesNotHideWhatTheAgentSaid) {
   ASSERT_TRUE(machine_->WatchQemu().ok());
-  Say(shim::FrameType::kStarted);
+  Say(shim::FrameType::kStarted, std::string(sizeof(shim::StartedFrame), '\0'));
   Signal(shim_, SIGSTOP);
   SayExit(7);
   agent_.reset();
@@ -230,7 +230,7 @@ TEST_F(MachineTest, QemuIsPutIntoItsGroupByItsVxdOrTheNext) {
 
 TEST_F(MachineTest, WhatTheAgentSaidIsFoundByTheNextVxd) {
   ASSERT_TRUE(machine_->WatchQemu().ok());
-  Say(shim::FrameType::kStarted);
+  Say(shim::FrameType::kStarted, std::string(sizeof(shim::StartedFrame), '\0'));
   VxdDies();
   SayExit(7);
   EXPECT_TRUE(Ends(shim_));
@@ -241,7 +241,7 @@ TEST_F(MachineTest, WhatTheAgentSaidIsFoundByTheNextVxd) {
 
 TEST_F(MachineTest, WhatTheAgentSaidIsFoundByTheNextVxdThoughQemuDiedFirst) {
   ASSERT_TRUE(machine_->WatchQemu().ok());
-  Say(shim::FrameType::kStarted);
+  Say(shim::FrameType::kStarted, std::string(sizeof(shim::StartedFrame), '\0'));
   VxdDies();
   Signal(shim_, SIGSTOP);
   SayExit(7);

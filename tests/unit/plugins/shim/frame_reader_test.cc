@@ -14,7 +14,10 @@ class Recorder final : public FrameHandler {
   void OnOutput(int stream, const char* data, size_t size) override {
     (stream == 2 ? err : out).append(data, size);
   }
-  void OnStarted() override { log += "started;"; }
+  void OnStarted(const StartedFrame& frame) override {
+    log += "started " + std::to_string(frame.command) + ";";
+  }
+  void OnRoom(uint32_t bytes) override { log += "room " + std::to_string(bytes) + ";"; }
   void OnExit(const ExitFrame& frame) override {
     log += "exit " + std::to_string(frame.code) + ";";
   }
@@ -37,15 +40,25 @@ std::string Exit(int32_t code) {
   return Frame(FrameType::kExit, std::string(reinterpret_cast<const char*>(&exit), sizeof exit));
 }
 
+std::string Started(uint64_t command) {
+  const StartedFrame started{1, command};
+  return Frame(FrameType::kStarted,
+               std::string(reinterpret_cast<const char*>(&started), sizeof started));
+}
+
+std::string Room(uint32_t bytes) {
+  return Frame(FrameType::kRoom, std::string(reinterpret_cast<const char*>(&bytes), sizeof bytes));
+}
+
 std::string WholeRun() {
-  return Hello(kAgentProtocolVersion) + Frame(FrameType::kStarted, "") +
+  return Hello(kAgentProtocolVersion) + Started(5) + Room(9) +
          Frame(FrameType::kStdout, "to out\n") + Frame(FrameType::kStderr, "to err\n") +
          Frame(FrameType::kStdout, "") + Frame(FrameType::kStdout, std::string(kMaxFrame, 'x')) +
          Exit(7);
 }
 
 void ExpectWholeRun(const Recorder& seen) {
-  EXPECT_EQ(seen.log, "hello;started;exit 7;");
+  EXPECT_EQ(seen.log, "hello;started 5;room 9;exit 7;");
   EXPECT_EQ(seen.out, "to out\n" + std::string(kMaxFrame, 'x'));
   EXPECT_EQ(seen.err, "to err\n");
 }

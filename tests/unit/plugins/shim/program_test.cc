@@ -354,7 +354,7 @@ TEST_F(MachineShim, GivesTheAgentItsConfigAndKeepsWhatItSays) {
   EXPECT_EQ(header.type, FrameType::kConfig);
   EXPECT_EQ(header.length, 300000u);
   EXPECT_EQ(config.substr(sizeof header), std::string(300000, 'c'));
-  Send(output.get(), FrameType::kStarted, "");
+  Send(output.get(), FrameType::kStarted, std::string(sizeof(StartedFrame), '\0'));
   EXPECT_TRUE(client_->Start("sh", kPatience).ok());
   EXPECT_EQ(client_->Status()->state, RunState::kRunning);
   Send(output.get(), FrameType::kStdout, "to out\n");
@@ -371,7 +371,7 @@ TEST_F(MachineShim, GivesTheAgentItsConfigAndKeepsWhatItSays) {
 TEST_F(MachineShim, PassesSignalsOn) {
   UniqueFd output = Connect("output");
   EXPECT_EQ(ErrorReason(client_->Signal(SIGTERM)), "NOT_RUNNING");
-  Send(output.get(), FrameType::kStarted, "");
+  Send(output.get(), FrameType::kStarted, std::string(sizeof(StartedFrame), '\0'));
   ASSERT_TRUE(client_->Start("sh", kPatience).ok());
   EXPECT_TRUE(client_->Signal(SIGTERM).ok());
   const std::string frame = Receive(output.get(), sizeof(FrameHeader) + 4);
@@ -405,7 +405,7 @@ TEST_F(MachineShim, AMachineThatNeverConnectedEndsWhenItIsSaidToBeGone) {
 
 TEST_F(MachineShim, WhatIsStillOnItsWayFromAMachineThatIsGoneIsKept) {
   UniqueFd output = Connect("output");
-  Send(output.get(), FrameType::kStarted, "");
+  Send(output.get(), FrameType::kStarted, std::string(sizeof(StartedFrame), '\0'));
   ASSERT_TRUE(client_->Start("sh", kPatience).ok());
   EXPECT_TRUE(client_->MachineGone().ok());
   Send(output.get(), FrameType::kStdout, "still on its way\n");
@@ -435,7 +435,7 @@ TEST_F(MachineShim, AGuestThatNeverReadsDoesNotStopItsShim) {
   UniqueFd output = Connect("output");
   SendHello(output.get());
   EXPECT_TRUE(client_->Status().ok());
-  Send(output.get(), FrameType::kStarted, "");
+  Send(output.get(), FrameType::kStarted, std::string(sizeof(StartedFrame), '\0'));
   ASSERT_TRUE(client_->Start("sh", kPatience).ok());
   absl::Status status;
   for (int i = 0; i < 20 && status.ok(); ++i) status = client_->Signal(SIGUSR1);
