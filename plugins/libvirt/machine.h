@@ -23,6 +23,7 @@
 #include "daemon/base/work_pool.h"
 #include "daemon/driver/driver.h"
 #include "daemon/driver/placement.h"
+#include "plugins/libvirt/qemu_groups.h"
 #include "plugins/libvirt/qemu_process.h"
 #include "plugins/libvirt/watcher.h"
 #include "plugins/shim/client.h"
@@ -35,7 +36,7 @@ struct MachineHost {
   // Where the ends of machines are seen to.
   WorkPool* pool = nullptr;
   // Where QEMUs are put; null: they stay where they are.
-  const driver::ProcessGroups* qemu_groups = nullptr;
+  const QemuGroups* qemu_groups = nullptr;
   // libvirt's folder of pid files.
   std::string pid_dir;
   // Called once for each machine, on a thread of the pool.

@@ -1,7 +1,5 @@
 #include "plugins/libvirt/recipe.h"
 
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
 #include "plugins/shim/protocol.h"
@@ -14,10 +12,6 @@ constexpr const char* kMissing[] = {
     "update-live: a VM's processors and memory are changed while it is stopped",
     "exec: the guest's agent runs one command only",
 };
-
-int VirtualCpus(const v1::Resources& resources) {
-  return resources.has_cpus() ? static_cast<int>(std::ceil(resources.cpus())) : 1;
-}
 
 // A spec says how much a command may reach of the host's kernel; in a VM there is none of
 // it to reach.
@@ -37,10 +31,6 @@ void CheckConfinement(const v1::WorkloadSpec& spec, std::vector<FieldViolation>&
        "a VM has devices of its own; the host's are for containers"},
       {spec.read_only(), "spec.read_only", "a VM's root can't be made read-only yet"},
       {spec.tmpfs_size() > 0, "spec.tmpfs", "a VM can't be given filesystems in memory yet"},
-      {resources.has_cpu_weight(), "spec.resources.cpu_weight",
-       "a VM can't be given a weight yet; limit its cpus instead"},
-      {!resources.cpuset().empty(), "spec.resources.cpuset",
-       "a VM can't be bound to cpus yet; limit its cpus instead"},
       {resources.has_memory_reservation_bytes(), "spec.resources.memory_reservation_bytes",
        "a VM's memory is its own and not taken back; leave it out"},
       {resources.has_swap_bytes(), "spec.resources.swap_bytes",
@@ -91,7 +81,7 @@ DomainSpec MakeDomainSpec(const Machine& machine, const v1::Workload& workload, 
   spec.emulator = equipment.emulator;
   spec.kernel = equipment.boot.kernel;
   spec.initramfs = equipment.boot.initramfs;
-  spec.memory_bytes = resources.has_memory_bytes() ? resources.memory_bytes() : kDefaultMemory;
+  spec.memory_bytes = GuestMemory(resources);
   spec.vcpus = VirtualCpus(resources);
   spec.disk = paths.disk(workload.uid());
   spec.disposable_disk = workload.spec().remove_on_exit();

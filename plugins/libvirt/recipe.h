@@ -8,15 +8,12 @@
 #include "plugins/libvirt/host.h"
 #include "plugins/libvirt/machine.h"
 #include "plugins/libvirt/paths.h"
+#include "plugins/libvirt/resources.h"
 
 namespace vx::libvirt {
 
 // In a run's folder; QEMU listens there for vxd, and takes one connection at a time.
 inline constexpr char kAgentSocket[] = "agent";
-
-inline constexpr int64_t kMinMemory = int64_t{80} << 20;
-inline constexpr int64_t kDefaultMemory = int64_t{512} << 20;
-inline constexpr double kMinCpus = 0.01;
 
 // What a VM can't honour.
 std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec);
