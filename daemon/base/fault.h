@@ -47,6 +47,8 @@ inline constexpr FaultPoint kFaultPoints[] = {
     {"start.container.time"},
     {"start.vm.shim"},
     {"start.vm.workload"},
+    {"start.vm.group"},
+    {"start.vm.user"},
     {"start.vm.domain"},
     {"start.vm.marked"},
     {"start.vm.resumed"},

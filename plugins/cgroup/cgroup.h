@@ -10,6 +10,8 @@
 // thread-safe, but keeps no state: several objects of one group are fine.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -73,6 +75,9 @@ class Cgroup {
   // (in the order of limits.h, roughly) are set.
   virtual absl::Status Apply(const CgroupLimits& limits) = 0;
   virtual absl::StatusOr<CgroupDoors> OpenDoors() const = 0;
+  // Puts a process with all its threads in, from outside; slower than by a door. What
+  // it has allocated already stays charged to where it came from.
+  virtual absl::Status Take(pid_t pid) = 0;
 
   // Returns when all processes are frozen, or running again.
   virtual absl::Status Freeze(bool frozen) = 0;

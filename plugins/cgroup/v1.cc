@@ -82,6 +82,13 @@ absl::StatusOr<CgroupDoors> CgroupV1::OpenDoors() const {
   return doors;
 }
 
+absl::Status CgroupV1::Take(pid_t pid) {
+  for (const std::string& group : Groups()) {
+    VX_RETURN_IF_ERROR(WriteToFile(absl::StrCat(group, "/cgroup.procs"), absl::StrCat(pid)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status CgroupV1::Freeze(bool frozen) {
   return layout_.unified.empty() ? FreezeV1(frozen) : FreezeUnified(UnifiedGroup(), frozen);
 }

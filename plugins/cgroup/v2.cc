@@ -94,6 +94,10 @@ absl::StatusOr<CgroupDoors> CgroupV2::OpenDoors() const {
   return doors;
 }
 
+absl::Status CgroupV2::Take(pid_t pid) {
+  return WriteToFile(File("cgroup.procs"), absl::StrCat(pid));
+}
+
 absl::Status CgroupV2::Freeze(bool frozen) { return FreezeUnified(group_, frozen); }
 
 bool CgroupV2::IsFrozen() const { return ReadNumber(File("cgroup.freeze")) == 1; }

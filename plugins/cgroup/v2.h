@@ -17,6 +17,7 @@ class CgroupV2 final : public Cgroup {
   absl::Status Make(const CgroupLimits& limits) override;
   absl::Status Apply(const CgroupLimits& limits) override;
   absl::StatusOr<CgroupDoors> OpenDoors() const override;
+  absl::Status Take(pid_t pid) override;
   absl::Status Freeze(bool frozen) override;
   bool IsFrozen() const override;
   absl::Status Kill(absl::Duration timeout) override;

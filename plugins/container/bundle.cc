@@ -1,21 +1,16 @@
 #include "plugins/container/bundle.h"
 
-#include <algorithm>
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
+#include "plugins/cgroup/cpus.h"
 
 namespace vx::container {
 namespace {
 
 using nlohmann::json;
 
-constexpr int64_t kPeriod = 100000;
-// The kernel takes no less.
-constexpr int64_t kMinQuota = 1000;
 constexpr uint32_t kIds = 65536;
 
 constexpr const char* kNamespaces[] = {"pid", "network", "ipc", "uts", "mount", "cgroup"};
@@ -145,7 +140,7 @@ json MemoryResources(const cgroup::CgroupLimits& limits) {
 
 json CpuResources(const v1::Resources& resources, const cgroup::CgroupLimits& limits) {
   json cpu = json::object();
-  if (*limits.cpu_quota >= 0) cpu = {{"quota", *limits.cpu_quota}, {"period", kPeriod}};
+  if (*limits.cpu_quota >= 0) cpu = {{"quota", *limits.cpu_quota}, {"period", cgroup::kCpuPeriodUs}};
   if (resources.has_cpu_weight()) cpu["shares"] = *limits.cpu_shares;
   if (!limits.cpus.empty()) cpu["cpus"] = limits.cpus;
   return cpu;
@@ -218,12 +213,6 @@ json Annotations(const BundleSpec& spec) {
 
 }  // namespace
 
-int64_t ToShares(int64_t weight, cgroup::CgroupMode mode) {
-  if (mode != cgroup::CgroupMode::kV2) return std::clamp<int64_t>(weight * 1024 / 100, 2, 262144);
-  // Rounded up, as the way back is rounded down.
-  return 2 + ((weight - 1) * 262142 + 9998) / 9999;
-}
-
 cgroup::CgroupLimits ToLimits(const v1::Resources& resources, cgroup::CgroupMode mode) {
   cgroup::CgroupLimits limits;
   limits.memory_bytes = resources.has_memory_bytes() ? resources.memory_bytes() : -1;
@@ -232,12 +221,10 @@ cgroup::CgroupLimits ToLimits(const v1::Resources& resources, cgroup::CgroupMode
   if (resources.has_swap_bytes()) {
     limits.memory_swap_bytes = resources.memory_bytes() + resources.swap_bytes();
   }
-  limits.cpu_period = kPeriod;
-  limits.cpu_quota =
-      resources.has_cpus()
-          ? std::max(kMinQuota, static_cast<int64_t>(std::llround(resources.cpus() * kPeriod)))
-          : -1;
-  limits.cpu_shares = ToShares(resources.has_cpu_weight() ? resources.cpu_weight() : 100, mode);
+  limits.cpu_period = cgroup::kCpuPeriodUs;
+  limits.cpu_quota = resources.has_cpus() ? cgroup::ToQuota(resources.cpus()) : -1;
+  limits.cpu_shares =
+      cgroup::ToShares(resources.has_cpu_weight() ? resources.cpu_weight() : 100, mode);
   limits.cpus = resources.cpuset();
   limits.pids = resources.has_pids() ? resources.pids() : kDefaultPids;
   return limits;

@@ -47,8 +47,4 @@ std::string MakeBundle(const BundleSpec& spec);
 // cpuset, which stays.
 cgroup::CgroupLimits ToLimits(const v1::Resources& resources, cgroup::CgroupMode mode);
 
-// OCI's shares of a weight: so that v2 gets the weight again by OCI's formula, and v1
-// what the kernel takes for the same (1024 for 100, the default of both).
-int64_t ToShares(int64_t weight, cgroup::CgroupMode mode);
-
 }  // namespace vx::container

@@ -1,7 +1,6 @@
 // The part of the driver that deals with a run: start, signals, limits, its end.
 #include <signal.h>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
@@ -9,6 +8,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
 #include "daemon/base/status_macros.h"
+#include "plugins/cgroup/cpus.h"
 #include "plugins/container/bundle.h"
 #include "plugins/container/driver.h"
 #include "plugins/container/run_files.h"
@@ -27,23 +27,6 @@ absl::Status NotRunning(const std::string& uid) {
 // The shim speaks of its folder; a user knows the workload.
 absl::Status InOurWords(const std::string& uid, const absl::Status& status) {
   return ErrorReason(status) == "NOT_RUNNING" ? NotRunning(uid) : status;
-}
-
-std::string ReadList(const std::string& path) {
-  auto text = ReadFile(path);
-  return text.ok() ? std::string(absl::StripAsciiWhitespace(*text)) : "";
-}
-
-// The cpus of the group above, where the group is bound to others; else empty.
-std::string LiftedCpuset(const cgroup::CgroupLayout& layout, const std::string& group) {
-  const auto v1 = layout.controllers.find("cpuset");
-  const bool is_v2 = layout.mode == cgroup::CgroupMode::kV2;
-  if (!is_v2 && v1 == layout.controllers.end()) return "";
-  const std::string path = absl::StrCat(is_v2 ? layout.unified : v1->second, group);
-  const std::string own = ReadList(absl::StrCat(path, "/cpuset.cpus"));
-  const std::string above =
-      ReadList(absl::StrCat(ParentOf(path), is_v2 ? "/cpuset.cpus.effective" : "/cpuset.cpus"));
-  return own.empty() || own == above ? "" : above;
 }
 
 }  // namespace
@@ -131,7 +114,7 @@ absl::Status ContainerDriver::Update(const std::string& uid, const v1::Resources
   VX_ASSIGN_OR_RETURN(cgroup::CgroupLayout cgroups, Cgroups());
   VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
   cgroup::CgroupLimits limits = ToLimits(resources, cgroups.mode);
-  if (limits.cpus.empty()) limits.cpus = LiftedCpuset(cgroups, layout_.Cgroup(uid));
+  if (limits.cpus.empty()) limits.cpus = cgroup::LiftedCpuset(cgroups, layout_.Cgroup(uid));
   absl::Status status = cgroup->Apply(limits);
   if (status.ok() || !LiveShim(uid).ok()) return absl::OkStatus();
   return Error(

@@ -13,6 +13,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/subprocess.h"
+#include "plugins/libvirt/resources.h"
 
 namespace vx::libvirt {
 namespace {
@@ -45,8 +46,7 @@ absl::Status MakeDisk(const std::string& path, const v1::Workload& workload,
 
 // Outer ones first. As a container's: half of the memory, where nothing is said.
 std::vector<agent::BootTmpfs> ToTmpfs(const v1::WorkloadSpec& spec) {
-  const v1::Resources& resources = spec.resources();
-  const int64_t memory = resources.has_memory_bytes() ? resources.memory_bytes() : kDefaultMemory;
+  const int64_t memory = GuestMemory(spec.resources());
   std::vector<agent::BootTmpfs> all;
   for (const v1::Tmpfs& tmpfs : spec.tmpfs()) {
     agent::BootTmpfs& boot = all.emplace_back();

@@ -12,9 +12,6 @@
 
 namespace vx::libvirt {
 
-// Of a guest, in bytes, where its spec says nothing.
-inline constexpr int64_t kDefaultMemory = int64_t{512} << 20;
-
 // Makes the bundle; on an error nothing is left. The config comes last: with it,
 // the bundle is whole. INVALID_ARGUMENT (DISK_TOO_SMALL) when the spec asks for a
 // disk smaller than the image's.

@@ -113,6 +113,14 @@ void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
   Child(devices, "memballoon", "model", "none");
 }
 
+// Nothing is relabelled: bases are shared, and what is a VM's own was handed to it.
+void AddUser(pugi::xml_node domain, const QemuUser& user) {
+  pugi::xml_node label = Child(domain, "seclabel", "type", "static");
+  Set(label, "model", "dac");
+  Set(label, "relabel", "no");
+  Text(label, "label", absl::StrCat("+", user.uid, ":+", user.gid));
+}
+
 }  // namespace
 
 std::string UuidOf(const std::string& uid) {
@@ -142,6 +150,7 @@ std::string DomainXml(const DomainSpec& spec) {
   Text(domain, "on_reboot", "destroy");
   Text(domain, "on_crash", "destroy");
   AddDevices(domain, spec);
+  AddUser(domain, spec.user);
   std::ostringstream xml;
   document.save(xml, "  ", pugi::format_indent | pugi::format_no_declaration);
   return xml.str();

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string>
 
+#include "plugins/libvirt/qemu_user.h"
+
 namespace vx::libvirt {
 
 
@@ -26,6 +28,8 @@ struct DomainSpec {
   std::string console_socket;
   // Where QEMU's side of the agent's port listens; libvirt makes it. Empty: no such port.
   std::string agent_socket;
+  // Whom QEMU runs as.
+  QemuUser user;
 };
 
 std::string DomainXml(const DomainSpec& spec);

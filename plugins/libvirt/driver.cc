@@ -2,7 +2,6 @@
 
 #include <signal.h>
 
-#include <cmath>
 #include <set>
 #include <utility>
 
@@ -27,22 +26,11 @@ constexpr absl::Duration kStartTimeout = absl::Seconds(90);
 constexpr absl::Duration kAgentKill = absl::Seconds(3);
 // How long a QEMU without a shim, which is killed, may take to be gone.
 constexpr absl::Duration kQemuEnd = absl::Seconds(30);
-// How long libvirt may take to drop a domain. It waits for a zombie, which only the
-// parent of an adopted QEMU can reap.
-constexpr absl::Duration kDomainEnd = absl::Seconds(5);
 constexpr absl::Duration kClockTimeout = absl::Seconds(2);
-constexpr char kWorkloadFile[] = "/workload";
 
 absl::Status NotRunning(const std::string& uid) {
   return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
                absl::StrCat("VM ", uid, " does not run"));
-}
-
-absl::StatusOr<v1::Workload> ReadWorkload(const std::string& run) {
-  VX_ASSIGN_OR_RETURN(std::string content, ReadFile(run + kWorkloadFile));
-  v1::Workload workload;
-  if (workload.ParseFromString(content)) return workload;
-  return Error(absl::StatusCode::kDataLoss, "BAD_RUN", absl::StrCat(run, " holds no workload"));
 }
 
 v1::AgentState AgentStateOf(const Machine& machine) {
@@ -64,8 +52,7 @@ LibvirtDriver::LibvirtDriver(const driver::Environment& environment)
     : environment_(environment),
       paths_(environment),
       shim_groups_(environment, "vm-shim"),
-      qemu_groups_(environment, "vm"),
-      cpu_quota_(absl::StrCat(driver::CgroupParent(environment), "/", qemu_groups_.name())),
+      qemu_groups_(environment),
       host_(environment, paths_) {
   QuietLibvirt();
   pool_ = std::make_unique<WorkPool>("vx-vm-end", kEndThreads);
@@ -136,6 +123,8 @@ std::vector<FieldViolation> LibvirtDriver::Validate(const v1::WorkloadSpec& spec
 // --- One workload. ---
 
 absl::Status LibvirtDriver::Prepare(const v1::Workload& workload, const driver::Base& base) {
+  VX_ASSIGN_OR_RETURN(Equipment equipment, host_.equipment());
+  VX_RETURN_IF_ERROR(LetPass(vx::ParentOf(base.disk), equipment.qemu_group));
   return MakeBundle(paths_, workload, base);
 }
 
@@ -153,32 +142,6 @@ absl::StatusOr<driver::Endpoint> LibvirtDriver::Create(const v1::Workload& workl
   return status;
 }
 
-absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload& workload,
-                                   const Equipment& equipment) {
-  VX_ASSIGN_OR_RETURN(v1::ImageConfig config, ReadImageConfig(paths_, workload.uid()));
-  VX_ASSIGN_OR_RETURN(driver::Process process, driver::ResolveProcess(workload, config));
-  VX_ASSIGN_OR_RETURN(std::string blob, EncodeProcess(process, workload.spec()));
-  shim::LaunchOptions options;
-  options.program = paths_.program("vx-shim");
-  options.log = paths_.log(workload.uid());
-  options.stdin = workload.spec().stdin();
-  options.tty = workload.spec().tty();
-  shim::SetLogBounds(environment_, options);
-  VX_ASSIGN_OR_RETURN(options.cgroup_procs, shim_groups_.Make(workload.uid()));
-  VX_RETURN_IF_ERROR(machine->LaunchShim(std::move(options), blob));
-  VX_FAULT_POINT("start.vm.shim");
-  VX_RETURN_IF_ERROR(
-      WriteFileAtomic(machine->dir() + kWorkloadFile, workload.SerializeAsString(), 0600));
-  VX_FAULT_POINT("start.vm.workload");
-  // Of an earlier run, killed a moment ago, of which libvirt has not heard yet.
-  if (auto old = FindDomain(*machine); old.ok()) VX_RETURN_IF_ERROR(old->Destroy());
-  const DomainSpec spec = MakeDomainSpec(*machine, workload, paths_, equipment);
-  VX_RETURN_IF_ERROR(equipment.connection->CreatePaused(DomainXml(spec)).status());
-  VX_FAULT_POINT("start.vm.domain");
-  VX_RETURN_IF_ERROR(machine->WatchQemu());
-  return machine->PlaceQemu();
-}
-
 absl::Status LibvirtDriver::Start(const std::string& uid, Cancellation& cancellation) {
   VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
   VX_ASSIGN_OR_RETURN(driver::Process process, ReadProcess(uid));
@@ -194,21 +157,6 @@ absl::Status LibvirtDriver::Start(const std::string& uid, Cancellation& cancella
   }
   if (!status.ok()) return shim::NameCause(status, process.user, process.working_dir);
   return LimitCpus(*machine);
-}
-
-// From the command's start on: with a hundredth of a cpu a guest would boot for
-// minutes.
-absl::Status LibvirtDriver::LimitCpus(const Machine& machine) const {
-  VX_ASSIGN_OR_RETURN(v1::Workload workload, ReadWorkload(machine.dir()));
-  const double cpus = workload.spec().resources().cpus();
-  // Whole processors bound themselves.
-  if (cpus == std::ceil(cpus)) return absl::OkStatus();
-  const pid_t pid = machine.qemu_pid();
-  const absl::Status status =
-      pid == 0 ? absl::OkStatus() : cpu_quota_.Limit(machine.uid(), pid, cpus);
-  // One that has ended meanwhile needs none.
-  return machine.qemu_pid() == 0 || machine.State() == shim::RunState::kExited ? absl::OkStatus()
-                                                                               : status;
 }
 
 absl::Status LibvirtDriver::Stop(const std::string& uid, absl::Duration grace,
@@ -276,26 +224,15 @@ absl::Status LibvirtDriver::Update(const std::string& uid, const v1::Resources& 
 
 absl::Status LibvirtDriver::Delete(const std::string& uid) {
   MachinePtr machine = Find(uid);
-  if (!machine) return RemoveTree(paths_.run(uid));
+  if (!machine) return RemoveRun(uid);
   if (!machine->ended()) VX_RETURN_IF_ERROR(machine->CutPower());
   RemoveDomain(*machine);
   VX_FAULT_POINT("stop.vm.ended");
-  cpu_quota_.Remove(uid);
-  VX_RETURN_IF_ERROR(qemu_groups_.Remove(uid));
-  VX_RETURN_IF_ERROR(shim_groups_.Remove(uid));
-  VX_RETURN_IF_ERROR(RemoveTree(paths_.run(uid)));
+  VX_RETURN_IF_ERROR(RemoveRun(uid));
   VX_RETURN_IF_ERROR(RemoveDomainFiles(paths_.embed_root(), machine->name()));
   absl::MutexLock lock(&mutex_);
   machines_.erase(uid);
   return absl::OkStatus();
-}
-
-// With its QEMU gone libvirt drops a domain by itself, and writes to its log once
-// more. It is not asked to: after a vxd that died while it made the domain, it may hold
-// that for minutes.
-void LibvirtDriver::RemoveDomain(const Machine& machine) const {
-  if (!machine.had_qemu()) EndQemu(machine_host_.pid_dir, machine.name());
-  if (host_.connected()) WaitDropped(machine_host_.pid_dir, machine.name(), kDomainEnd);
 }
 
 absl::Status LibvirtDriver::Release(const std::string& uid) {
@@ -355,6 +292,8 @@ driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const 
 
 absl::StatusOr<driver::Usage> LibvirtDriver::Stats(const std::string& uid) {
   VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
+  auto group = qemu_groups_.Usage(uid);
+  if (group.ok()) return driver::Usage{.cpu_time = group->cpu_time, .memory_bytes = group->memory_bytes};
   auto usage = ProcessUsage(machine->qemu_pid());
   return usage.ok() ? usage : NotRunning(uid);
 }

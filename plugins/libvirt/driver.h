@@ -16,11 +16,13 @@
 #include "absl/synchronization/mutex.h"
 #include "daemon/base/work_pool.h"
 #include "daemon/driver/driver.h"
+#include "daemon/driver/id_ranges.h"
 #include "daemon/driver/placement.h"
-#include "plugins/libvirt/cpu_quota.h"
+#include "plugins/libvirt/domain_xml.h"
 #include "plugins/libvirt/host.h"
 #include "plugins/libvirt/machine.h"
 #include "plugins/libvirt/paths.h"
+#include "plugins/libvirt/qemu_groups.h"
 #include "plugins/libvirt/qemu_reaper.h"
 #include "plugins/libvirt/watcher.h"
 
@@ -79,8 +81,17 @@ class LibvirtDriver : public driver::Driver, public driver::Sessions {
   absl::StatusOr<driver::Process> ReadProcess(const std::string& uid) const;
   absl::Status Launch(const MachinePtr& machine, const v1::Workload& workload,
                       const Equipment& equipment);
+  // The ids of this host that workloads are given.
+  absl::StatusOr<driver::IdRanges> Ids() const;
+  // Gives the run's QEMU a user, and that user what is the run's.
+  absl::StatusOr<QemuUser> HandOver(const DomainSpec& spec, const Machine& machine,
+                                    gid_t group) const;
+  // What is noted in a run's folder.
+  static absl::StatusOr<v1::Workload> ReadWorkload(const std::string& run);
   absl::Status LimitCpus(const Machine& machine) const;
   void RemoveDomain(const Machine& machine) const;
+  // All but its processes and its domain.
+  absl::Status RemoveRun(const std::string& uid) const;
   absl::Status End(const MachinePtr& machine);
   // Undoes Pause.
   absl::Status Thaw(const Machine& machine);
@@ -94,9 +105,7 @@ class LibvirtDriver : public driver::Driver, public driver::Sessions {
   const driver::Environment environment_;
   const Paths paths_;
   const driver::ProcessGroups shim_groups_;
-  // Of QEMUs; `cpu_quota_` bounds the same ones.
-  const driver::ProcessGroups qemu_groups_;
-  const CpuQuota cpu_quota_;
+  const QemuGroups qemu_groups_;
   Host host_;
   MachineHost machine_host_;
   std::once_flag adopted_;

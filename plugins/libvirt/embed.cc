@@ -1,6 +1,5 @@
 #include "plugins/libvirt/embed.h"
 
-#include <pwd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -13,13 +12,15 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
+#include "plugins/libvirt/qemu_user.h"
 
 namespace vx::libvirt {
 namespace {
 
-// vxd is root and keeps all files in folders that nobody else enters, so QEMU
-// runs as root too and nothing is handed over. No cgroups of libvirt's, which
-// would be left behind by a crash, and no mount namespace: both cost time.
+// Each VM's XML says whom its QEMU runs as, and vxd hands its files over (qemu_user.h);
+// root is for the QEMUs by which libvirt finds out what they can do. No cgroups of
+// libvirt's, which would be left behind by a crash, and no mount namespace: both cost
+// time.
 constexpr char kQemuConf[] =
     "user = \"root\"\n"
     "group = \"root\"\n"
@@ -32,9 +33,6 @@ constexpr char kQemuConf[] =
 
 // The longest path in it: libvirt shortens names to 20 characters.
 constexpr char kLongestSocket[] = "/lib/qemu/domain-99999-vx-01234567-01234567/monitor.sock";
-
-// libvirt looks the name up even when it is told to use another.
-constexpr char kLibvirtUser[] = "libvirt-qemu";
 
 absl::Status LinkCache(const std::string& root, const std::string& cache_dir) {
   const std::string link = absl::StrCat(root, "/cache");
@@ -60,11 +58,8 @@ absl::Status PrepareEmbedRoot(const std::string& root, const std::string& cache_
                  absl::StrCat("sockets in ", root, " would have names that are too long"),
                  "choose a shorter daemon.runtime_dir");
   }
-  if (getpwnam(kLibvirtUser) == nullptr) {
-    return Error(absl::StatusCode::kFailedPrecondition, "NO_LIBVIRT_USER",
-                 absl::StrCat("libvirt needs the user ", kLibvirtUser, ", which is not there"),
-                 "run: useradd --system --user-group libvirt-qemu");
-  }
+  // libvirt looks the user up even when it is told to use others.
+  VX_RETURN_IF_ERROR(QemuGroup(false).status());
   for (const char* dir : {"/etc", "/lib/qemu", "/run"}) {
     VX_RETURN_IF_ERROR(MakeDirs(root + dir, 0700));
   }

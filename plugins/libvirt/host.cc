@@ -84,6 +84,7 @@ std::vector<v1::Check> Host::Check() {
   checks.push_back(CheckAccel(found));
   checks.push_back(CheckKernel(found));
   checks.push_back(CheckLibvirt(found));
+  checks.push_back(CheckUser(found));
   // Kernels were read and packed: a daemon that only waits gives that memory back.
   malloc_trim(0);
   const absl::Status failure = FirstFailure(checks);
@@ -142,6 +143,24 @@ v1::Check Host::CheckLibvirt(Equipment& found) {
   if (!status.ok()) return Failed("libvirt", status);
   found.connection = connection_.get();
   return Good("libvirt", uri_);
+}
+
+v1::Check Host::CheckUser(Equipment& found) const {
+  const absl::Status status = LetUserPass(found);
+  if (!status.ok()) return Failed("qemu-user", status);
+  return Good("qemu-user", absl::StrCat("every VM has a user of its own, in group ",
+                                        found.qemu_group));
+}
+
+absl::Status Host::LetUserPass(Equipment& found) const {
+  VX_ASSIGN_OR_RETURN(found.qemu_group, QemuGroup(found.accel.kvm));
+  std::vector<std::string> dirs = {paths_.boot_files(), paths_.bundles(), paths_.runs()};
+  if (IsEmbedded(uri_)) dirs.push_back(EmbedLibraryDir(paths_.embed_root()));
+  for (const std::string& dir : dirs) {
+    VX_RETURN_IF_ERROR(MakeDirs(dir, 0700));
+    VX_RETURN_IF_ERROR(LetPass(dir, found.qemu_group));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Host::OpenLibvirt(const Equipment& found) {

@@ -16,6 +16,7 @@
 #include "plugins/libvirt/connection.h"
 #include "plugins/libvirt/guest_kernel.h"
 #include "plugins/libvirt/paths.h"
+#include "plugins/libvirt/qemu_user.h"
 
 namespace vx::libvirt {
 
@@ -25,6 +26,8 @@ struct Equipment {
   std::string emulator;
   GuestKernel kernel;
   BootFiles boot;
+  // Of all QEMUs (qemu_user.h).
+  gid_t qemu_group = 0;
   // Lives as long as the host does.
   Connection* connection = nullptr;
 };
@@ -51,6 +54,8 @@ class Host {
   v1::Check CheckAccel(Equipment& found) const;
   v1::Check CheckKernel(Equipment& found);
   v1::Check CheckLibvirt(Equipment& found);
+  v1::Check CheckUser(Equipment& found) const;
+  absl::Status LetUserPass(Equipment& found) const;
   absl::Status OpenLibvirt(const Equipment& found);
 
   const driver::Environment environment_;

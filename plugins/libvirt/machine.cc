@@ -12,6 +12,7 @@
 #include "daemon/base/pidfd.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/libvirt/console.h"
+#include "plugins/libvirt/resources.h"
 
 namespace vx::libvirt {
 namespace {
@@ -55,6 +56,14 @@ v1::Exit EndOfMachine(v1::Exit exit, const std::string& dir) {
     exit.set_message(absl::StrCat("the machine ended before its command did",
                                   last.empty() ? "" : "; its console said last: ", last));
   }
+  return exit;
+}
+
+v1::Exit OverBound(v1::Exit exit) {
+  exit.set_reason(v1::EXIT_REASON_CRASHED);
+  exit.set_message(absl::StrCat(
+      "its QEMU was killed: it wanted more of the host's memory than the guest has and ",
+      kQemuOverhead >> 20, " MiB; this is QEMU's fault, or that of a guest that broke it"));
   return exit;
 }
 
@@ -124,7 +133,7 @@ absl::Status Machine::PlaceQemu() const {
   const pid_t pid = qemu_pid();
   if (pid == 0 || host_->qemu_groups == nullptr) return absl::OkStatus();
   driver::ResetOomScore(pid);
-  const absl::Status moved = host_->qemu_groups->Move(uid_, pid);
+  const absl::Status moved = host_->qemu_groups->Take(uid_, pid);
   return qemu_pid() == 0 ? absl::OkStatus() : moved;
 }
 
@@ -332,7 +341,9 @@ std::optional<v1::Exit> Machine::ReadExit() const {
   if (!*record) return std::nullopt;
   const v1::Exit exit = shim::ToExit(**record, false);
   if (!(*record)->lost) return exit;
-  return PowerIsCut() ? WithoutPower((*record)->time) : EndOfMachine(exit, dir_);
+  if (PowerIsCut()) return WithoutPower((*record)->time);
+  const bool over = host_->qemu_groups != nullptr && host_->qemu_groups->WentOver(uid_);
+  return over ? OverBound(exit) : EndOfMachine(exit, dir_);
 }
 
 v1::Exit Machine::Unrecorded() const {

@@ -24,6 +24,7 @@
 #include "daemon/driver/driver.h"
 #include "daemon/driver/placement.h"
 #include "plugins/libvirt/agent_channel.h"
+#include "plugins/libvirt/qemu_groups.h"
 #include "plugins/libvirt/qemu_process.h"
 #include "plugins/libvirt/watcher.h"
 #include "plugins/shim/client.h"
@@ -38,7 +39,7 @@ struct MachineHost {
   // Where the ends of machines are seen to.
   WorkPool* pool = nullptr;
   // Where QEMUs are put; null: they stay where they are.
-  const driver::ProcessGroups* qemu_groups = nullptr;
+  const QemuGroups* qemu_groups = nullptr;
   // libvirt's folder of pid files.
   std::string pid_dir;
   // Called once for each machine, on a thread of the pool.

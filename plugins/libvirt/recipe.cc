@@ -1,7 +1,5 @@
 #include "plugins/libvirt/recipe.h"
 
-#include <cmath>
-
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
 #include "plugins/shim/protocol.h"
@@ -13,10 +11,6 @@ constexpr const char* kCapabilities[] = {"pause", "logs", "stats", "exec", "atta
 constexpr const char* kMissing[] = {
     "update-live: a VM's processors and memory are changed while it is stopped",
 };
-
-int VirtualCpus(const v1::Resources& resources) {
-  return resources.has_cpus() ? static_cast<int>(std::ceil(resources.cpus())) : 1;
-}
 
 // A spec says how much a command may reach of the host's kernel; in a VM there is none of
 // it to reach.
@@ -34,10 +28,6 @@ void CheckConfinement(const v1::WorkloadSpec& spec, std::vector<FieldViolation>&
        "its own"},
       {spec.devices_size() > 0, "spec.devices",
        "a VM has devices of its own; the host's are for containers"},
-      {resources.has_cpu_weight(), "spec.resources.cpu_weight",
-       "a VM can't be given a weight yet; limit its cpus instead"},
-      {!resources.cpuset().empty(), "spec.resources.cpuset",
-       "a VM can't be bound to cpus yet; limit its cpus instead"},
       {resources.has_memory_reservation_bytes(), "spec.resources.memory_reservation_bytes",
        "a VM's memory is its own and not taken back; leave it out"},
       {resources.has_swap_bytes(), "spec.resources.swap_bytes",
@@ -82,7 +72,7 @@ DomainSpec MakeDomainSpec(const Machine& machine, const v1::Workload& workload, 
   spec.emulator = equipment.emulator;
   spec.kernel = equipment.boot.kernel;
   spec.initramfs = equipment.boot.initramfs;
-  spec.memory_bytes = resources.has_memory_bytes() ? resources.memory_bytes() : kDefaultMemory;
+  spec.memory_bytes = GuestMemory(resources);
   spec.vcpus = VirtualCpus(resources);
   spec.disk = paths.disk(workload.uid());
   spec.disposable_disk = workload.spec().remove_on_exit();

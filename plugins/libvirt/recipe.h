@@ -4,16 +4,13 @@
 #include <vector>
 
 #include "daemon/driver/driver.h"
-#include "plugins/libvirt/bundle.h"
 #include "plugins/libvirt/domain_xml.h"
 #include "plugins/libvirt/host.h"
 #include "plugins/libvirt/machine.h"
 #include "plugins/libvirt/paths.h"
+#include "plugins/libvirt/resources.h"
 
 namespace vx::libvirt {
-
-inline constexpr int64_t kMinMemory = int64_t{80} << 20;
-inline constexpr double kMinCpus = 0.01;
 
 // What a VM can't honour.
 std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec);

@@ -198,12 +198,6 @@ TEST(Limits, AreThoseOfTheSpecOrNone) {
 }
 
 TEST(Limits, AWeightIsWhatTheKernelTakesForTheSame) {
-  for (const int64_t weight : {1, 39, 100, 101, 9999, 10000}) {
-    const int64_t shares = ToShares(weight, cgroup::CgroupMode::kV2);
-    EXPECT_EQ(1 + (shares - 2) * 9999 / 262142, weight) << "by OCI's formula";
-  }
-  EXPECT_EQ(ToShares(100, cgroup::CgroupMode::kHybrid), 1024);
-  EXPECT_EQ(ToShares(1, cgroup::CgroupMode::kV1), 10);
   v1::Resources resources;
   EXPECT_EQ(ToLimits(resources, cgroup::CgroupMode::kV1).cpu_shares, 1024);
   resources.set_memory_bytes(100);

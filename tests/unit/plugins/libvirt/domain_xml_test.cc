@@ -26,7 +26,8 @@ DomainSpec Spec() {
           .disk = "/var/lib/vx/w/u/root.qcow2",
           .output_socket = "/run/vx/r/u/output",
           .console_socket = "/run/vx/r/u/console",
-          .agent_socket = "/run/vx/r/u/agent"};
+          .agent_socket = "/run/vx/r/u/agent",
+          .user = {.uid = 524288, .gid = 107}};
 }
 
 DomainSpec KvmSpec() {

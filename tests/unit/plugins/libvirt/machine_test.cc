@@ -32,9 +32,11 @@ class MachineTest : public testing::Test {
  protected:
   void SetUp() override {
     host_ = {.watcher = watcher_.get(),
+             .agent_watcher = watcher_.get(),
              .pool = pool_.get(),
              .pid_dir = dir_.path("pids"),
-             .ended = [](const std::string&) {}};
+             .ended = [](const std::string&) {},
+             .agent_changed = [](const std::string&) {}};
     ASSERT_TRUE(MakeDirs(host_.pid_dir, 0700).ok());
     machine_ = NewMachine();
     const absl::Status launched =

@@ -1,0 +1,61 @@
+// A cgroup of our own around every QEMU: it can't take more of the host than its guest
+// is worth, and what a user said of its part of the cpus holds.
+//
+// "vx-INSTANCE-vm/UID", below daemon.cgroup_parent where that is set; the same in each
+// hierarchy of v1. Made before QEMU is started and removed once it has ended.
+#pragma once
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "daemon/driver/driver.h"
+#include "plugins/cgroup/cgroup.h"
+
+namespace vx::libvirt {
+
+// Keeps no state; thread-safe.
+class QemuGroups {
+ public:
+  explicit QemuGroups(const driver::Environment& environment);
+
+  // Makes the group with all limits but the one on time: with a hundredth of a cpu a
+  // guest would boot for minutes. CGROUP_CONTROLLERS for one that was asked for and
+  // that this host can't keep.
+  absl::Status Make(const std::string& uid, const v1::Resources& resources) const;
+
+  // Puts QEMU into it. While the guest is paused, as nothing of its memory is charged
+  // to anybody yet.
+  absl::Status Take(const std::string& uid, pid_t qemu) const;
+
+  // Sets the limit on time, for a guest with `vcpus` processors.
+  absl::Status LimitTime(const std::string& uid, const v1::Resources& resources, int vcpus) const;
+
+  // Sets all limits anew.
+  absl::Status Update(const std::string& uid, const v1::Resources& resources, int vcpus) const;
+
+  absl::StatusOr<cgroup::CgroupUsage> Usage(const std::string& uid) const;
+
+  // Whether QEMU was killed because it wanted more memory than its bound.
+  bool WentOver(const std::string& uid) const;
+
+  // Fine when it is not there.
+  absl::Status Remove(const std::string& uid) const;
+
+ private:
+  struct Group {
+    std::unique_ptr<cgroup::Cgroup> cgroup;
+    cgroup::CgroupLayout layout;
+    std::string path;
+  };
+
+  absl::StatusOr<Group> Open(const std::string& uid) const;
+  absl::Status Limit(const Group& group, const v1::Resources& resources) const;
+
+  const std::string parent_;
+};
+
+}  // namespace vx::libvirt
