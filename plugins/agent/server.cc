@@ -170,7 +170,7 @@ void Server::OnRequest(uint32_t stream, std::string_view body) {
   if (!Parse(request, body)) return Refuse(stream, EBADMSG, "a request that can't be read");
   if (stream <= last_stream_) return Refuse(stream, EINVAL, "a stream's number was used before");
   last_stream_ = stream;
-  if (sessions_.size() >= kMaxStreams) return Refuse(stream, EUSERS, "too many sessions");
+  if (sessions_.size() >= kMaxStreams) return Refuse(stream, ENOBUFS, "too many sessions");
   if (request.has_exec()) return OnExec(stream, request.exec());
   if (request.has_read_files()) {
     const std::string path = request.read_files().path();

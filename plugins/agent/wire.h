@@ -59,7 +59,7 @@ inline constexpr uint32_t kMaxAgentMessage = 64 * 1024;
 inline constexpr uint32_t kMaxHostMessage = 2 * 1024 * 1024;
 // What each channel has room for at first.
 inline constexpr uint32_t kRoom = 128 * 1024;
-// Streams at once; the agent answers EUSERS to more.
+// Streams at once; the agent answers ENOBUFS to more.
 inline constexpr int kMaxStreams = 64;
 
 std::string EncodeFrame(WireType type, uint32_t stream, uint8_t channel, std::string_view body);

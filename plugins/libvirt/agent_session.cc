@@ -103,7 +103,7 @@ agent::v1::Request ToRequest(const driver::ExecSpec& spec) {
 }
 
 absl::Status ToError(const agent::v1::Reply& reply, const driver::ExecSpec& spec) {
-  if (reply.error() == EUSERS) {
+  if (reply.error() == ENOBUFS) {
     return Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_SESSIONS",
                  "the guest's agent has too many sessions already", "end one of them first");
   }

@@ -17,7 +17,11 @@ BootConfig Typical() {
           .env = {"PATH=/bin", "X=", "Y=a=b"},
           .working_dir = "/srv",
           .user = "bob:wheel",
-          .hostname = "web-1"};
+          .hostname = "web-1",
+          .tty = true,
+          .read_only = true,
+          .tmpfs = {{.target = "/t with space", .size_bytes = 4096, .mode = 0700, .exec = true},
+                    {.target = "/u"}}};
 }
 
 // A field as it stands in a blob.

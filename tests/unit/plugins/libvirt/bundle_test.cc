@@ -75,16 +75,29 @@ TEST_F(BundleTest, HalfABundleIsNone) {
 }
 
 TEST(EncodeProcessTest, SaysWhatTheAgentIsToRun) {
-  auto blob = EncodeProcess({.argv = {"sh"}, .env = {"A=b"}, .working_dir = "/", .hostname = "h"});
+  v1::WorkloadSpec spec;
+  spec.set_tty(true);
+  spec.add_tmpfs()->set_target("/t/inner");
+  spec.mutable_tmpfs(0)->set_size_bytes(1 << 20);
+  spec.add_tmpfs()->set_target("/t");
+  spec.mutable_resources()->set_memory_bytes(100 << 20);
+  auto blob =
+      EncodeProcess({.argv = {"sh"}, .env = {"A=b"}, .working_dir = "/", .hostname = "h"}, spec);
   ASSERT_TRUE(blob.ok()) << blob.status();
   agent::BootConfig config;
   ASSERT_EQ(agent::DecodeBootConfig(*blob, config), nullptr);
   EXPECT_EQ(config.argv[0], "sh");
   EXPECT_EQ(config.env[0], "A=b");
+  EXPECT_TRUE(config.tty);
+  EXPECT_FALSE(config.stdin);
+  ASSERT_EQ(config.tmpfs.size(), 2);
+  EXPECT_EQ(config.tmpfs[0].target, "/t") << "outer ones first";
+  EXPECT_EQ(config.tmpfs[0].size_bytes, 50 << 20) << "half of the memory";
+  EXPECT_EQ(config.tmpfs[1].size_bytes, 1 << 20);
 }
 
 TEST(EncodeProcessTest, RefusesWhatNoGuestCanBeGiven) {
-  auto blob = EncodeProcess({.argv = {"sh"}, .working_dir = "srv"});
+  auto blob = EncodeProcess({.argv = {"sh"}, .working_dir = "srv"}, {});
   EXPECT_EQ(ErrorReason(blob.status()), "BAD_PROCESS");
   EXPECT_THAT(std::string(blob.status().message()), HasSubstr("absolute"));
 }
