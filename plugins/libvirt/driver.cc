@@ -328,10 +328,14 @@ driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const 
   return seen;
 }
 
-absl::StatusOr<driver::Usage> LibvirtDriver::Stats(const std::string& uid) {
+absl::StatusOr<v1::Usage> LibvirtDriver::Stats(const std::string& uid) {
   VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
   auto usage = ProcessUsage(machine->qemu_pid());
-  return usage.ok() ? usage : NotRunning(uid);
+  if (!usage.ok()) return NotRunning(uid);
+  if (auto workload = ReadWorkload(machine->dir()); workload.ok()) {
+    usage->set_memory_limit_bytes(MemoryBytes(workload->spec().resources()));
+  }
+  return usage;
 }
 
 absl::StatusOr<std::unique_ptr<driver::LogReader>> LibvirtDriver::OpenLog(

@@ -91,13 +91,17 @@ DomainSpec MakeDomainSpec(const Machine& machine, const v1::Workload& workload, 
   spec.emulator = equipment.emulator;
   spec.kernel = equipment.boot.kernel;
   spec.initramfs = equipment.boot.initramfs;
-  spec.memory_bytes = resources.has_memory_bytes() ? resources.memory_bytes() : kDefaultMemory;
+  spec.memory_bytes = MemoryBytes(resources);
   spec.vcpus = VirtualCpus(resources);
   spec.disk = paths.disk(workload.uid());
   spec.disposable_disk = workload.spec().remove_on_exit();
   spec.output_socket = absl::StrCat(machine.dir(), "/", shim::kOutputSocket);
   spec.console_socket = absl::StrCat(machine.dir(), "/", shim::kConsoleSocket);
   return spec;
+}
+
+int64_t MemoryBytes(const v1::Resources& resources) {
+  return resources.has_memory_bytes() ? resources.memory_bytes() : kDefaultMemory;
 }
 
 v1::DriverInfo Describe(const Host& host) {

@@ -18,6 +18,9 @@ inline constexpr double kMinCpus = 0.01;
 // What a VM can't honour.
 std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec);
 
+// What its machine is given; the spec's, or kDefaultMemory.
+int64_t MemoryBytes(const v1::Resources& resources);
+
 DomainSpec MakeDomainSpec(const Machine& machine, const v1::Workload& workload, const Paths& paths,
                           const Equipment& equipment);
 
