@@ -17,7 +17,7 @@ const std::vector<std::string> kLater = {
     "apply",   "adopt", "advise",  "clone",        "commit", "compare", "convert", "cp",
     "diff",    "down",  "export",  "history",      "host",   "import",  "login",   "logout",
     "network", "ps-in", "profile", "port-forward", "prune",  "release", "rename",  "snapshot",
-    "stats",   "token", "top",     "undo",         "volume"};
+    "token",   "top",   "undo",    "volume"};
 
 }  // namespace
 
@@ -40,8 +40,9 @@ const std::vector<Verb>& Verbs() {
       {"exec", {}, "Run a command inside a workload", DeclareExec},
       {"shell", {}, "Run the best shell there is inside a workload", DeclareShell},
       {"attach", {}, "Join the streams of a workload's command", DeclareAttach},
-      {"console", {}, "The console of a workload", DeclareConsole},
+      {"console", {}, "The console of a workload: a VM's serial line", DeclareConsole},
       {"logs", {}, "What a workload wrote", DeclareLogs},
+      {"stats", {}, "What workloads use", DeclareStats},
       {"events", {}, "What happened", DeclareEvents},
       {"operation", {}, "The changes that were asked for", DeclareOperation},
       {"image", {}, "The images of this host", DeclareImage},

@@ -315,6 +315,15 @@ std::unique_ptr<Stream<v1::StreamLogsResponse>> Connection::StreamLogs(
       });
 }
 
+std::unique_ptr<Stream<v1::StreamStatsResponse>> Connection::StreamStats(
+    const v1::StreamStatsRequest& request) {
+  return std::make_unique<StreamOverGrpc<v1::StreamStatsResponse>>(
+      [this](const absl::Status& status) { return Lost(status); },
+      [&](grpc::ClientContext* context) {
+        return stubs()->workloads.StreamStats(context, request);
+      });
+}
+
 template <typename Request, typename Response, typename Begin>
 std::unique_ptr<Duplex<Request, Response>> Connection::Open(typename Request::Start start,
                                                             Begin begin) {

@@ -55,6 +55,9 @@ class Connection {
   absl::StatusOr<v1::WaitWorkloadResponse> WaitWorkload(const v1::WaitWorkloadRequest& request);
   std::unique_ptr<Stream<v1::StreamLogsResponse>> StreamLogs(const v1::StreamLogsRequest& request);
 
+  std::unique_ptr<Stream<v1::StreamStatsResponse>> StreamStats(
+      const v1::StreamStatsRequest& request);
+
   // The first message is `start`.
   std::unique_ptr<Duplex<v1::ExecRequest, v1::ExecResponse>> Exec(v1::ExecRequest::Start start);
   std::unique_ptr<Duplex<v1::AttachRequest, v1::AttachResponse>> Attach(

@@ -17,6 +17,7 @@ Core::Core(store::Store& store, image::ImageStore& images, int workers)
       pool_(std::make_unique<WorkPool>("vx-work", workers)),
       operations_(store, *pool_),
       workloads_(store, operations_, drivers_, images),
+      sampler_(drivers_),
       images_(store, operations_, images),
       inventory_(store) {
   store_.OnEvents([this](const std::vector<v1::Event>& events) { events_.Publish(events); });

@@ -13,6 +13,7 @@
 #include "daemon/core/images.h"
 #include "daemon/core/inventory.h"
 #include "daemon/core/operations.h"
+#include "daemon/core/sampler.h"
 #include "daemon/core/workloads.h"
 #include "daemon/image/image_store.h"
 #include "daemon/store/store.h"
@@ -44,6 +45,7 @@ class Core {
   EventHub& events() { return events_; }
   Operations& operations() { return operations_; }
   Workloads& workloads() { return workloads_; }
+  Sampler& sampler() { return sampler_; }
   Images& images() { return images_; }
   Inventory& inventory() { return inventory_; }
 
@@ -58,6 +60,7 @@ class Core {
   std::unique_ptr<WorkPool> pool_;
   Operations operations_;
   Workloads workloads_;
+  Sampler sampler_;
   Images images_;
   Inventory inventory_;
   std::vector<std::thread> bring_up_;

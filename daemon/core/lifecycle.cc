@@ -197,6 +197,7 @@ absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Wo
     VX_FAULT_POINT("start.created");
     VX_RETURN_IF_ERROR(run.Phase("start"));
     VX_RETURN_IF_ERROR(driver.Start(uid, run.cancellation()));
+    run.SetStages(driver.Stages(uid));
     VX_FAULT_POINT("start.started");
     return absl::OkStatus();
   };

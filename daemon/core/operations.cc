@@ -67,7 +67,13 @@ void OperationRun::EnterPhase(absl::string_view name) {
     v1::OperationPhase* done = operation_.add_phases();
     done->set_name(operation_.phase());
     done->set_micros(absl::ToInt64Microseconds(now - phase_began_));
+    for (const driver::Stage& stage : stages_) {
+      v1::OperationPhase* part = done->add_stages();
+      part->set_name(stage.name);
+      part->set_micros(absl::ToInt64Microseconds(stage.took));
+    }
   }
+  stages_.clear();
   operation_.set_phase(std::string(name));
   phase_began_ = now;
 }
@@ -77,6 +83,11 @@ absl::Status OperationRun::Phase(absl::string_view name) {
   absl::MutexLock lock(&mutex_);
   EnterPhase(name);
   return absl::OkStatus();
+}
+
+void OperationRun::SetStages(const std::vector<driver::Stage>& stages) {
+  absl::MutexLock lock(&mutex_);
+  stages_ = stages;
 }
 
 void OperationRun::UndoPhase(absl::string_view name) {

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_map.h"
@@ -19,6 +20,7 @@
 #include "absl/time/time.h"
 #include "daemon/base/cancellation.h"
 #include "daemon/base/work_pool.h"
+#include "daemon/driver/driver.h"
 #include "daemon/store/store.h"
 
 namespace vx::core {
@@ -43,6 +45,8 @@ class OperationRun {
 
   // Begins a phase, ending the one before. CANCELLED when the user asked for it.
   absl::Status Phase(absl::string_view name);
+  // What the phase that runs consisted of.
+  void SetStages(const std::vector<driver::Stage>& stages);
   // For what takes long within a phase.
   Cancellation& cancellation() { return cancellation_; }
   // Begins a phase that has to be done whatever the user asks: undoing.
@@ -73,6 +77,7 @@ class OperationRun {
   mutable absl::Mutex mutex_;
   v1::Operation operation_ ABSL_GUARDED_BY(mutex_);
   absl::Time phase_began_ ABSL_GUARDED_BY(mutex_);
+  std::vector<driver::Stage> stages_ ABSL_GUARDED_BY(mutex_);
   Cancellation cancellation_;
   std::atomic<bool> superseded_{false};
   std::function<absl::Status(store::Transaction&)> at_end_;

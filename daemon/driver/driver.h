@@ -50,8 +50,11 @@
 #include "daemon/base/cancellation.h"
 #include "daemon/base/error.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/driver/console.h"
+#include "daemon/driver/log.h"
 #include "daemon/driver/sessions.h"
 #include "vx/v1/image.pb.h"
+#include "vx/v1/stats.pb.h"
 #include "vx/v1/system_service.pb.h"
 #include "vx/v1/workload.pb.h"
 
@@ -144,48 +147,13 @@ struct Observation {
   v1::AgentState agent = v1::AGENT_STATE_NONE;
 };
 
+// A part of what a method did, for those who ask where the time went.
+struct Stage {
+  std::string name;
+  absl::Duration took;
+};
+
 using Observer = std::function<void(const Observation&)>;
-
-// What a workload uses now.
-struct Usage {
-  // Processor time since the start of the run.
-  absl::Duration cpu_time;
-  // What the host pays: the cgroup's count, or QEMU's.
-  int64_t memory_bytes = 0;
-  int64_t pids = 0;
-};
-
-// A piece of a workload's output: a line with its newline, or a part of a long
-// line.
-struct LogEntry {
-  absl::Time time;
-  // 1 stdout, 2 stderr.
-  int stream = 1;
-  std::string data;
-};
-
-// Where a log reader begins.
-struct LogPosition {
-  // The last N lines; absent: all.
-  std::optional<int64_t> tail;
-  // Skip what was written before.
-  absl::Time since = absl::InfinitePast();
-  // Skip all that is there now.
-  bool from_end = false;
-};
-
-// Reads one workload's log. Not thread-safe. Keeps what it reads: it goes on
-// after Release.
-class LogReader {
- public:
-  virtual ~LogReader() = default;
-  // Fills `entry` and returns true, or false when there is no more for now.
-  // Never blocks.
-  virtual absl::StatusOr<bool> Next(LogEntry& entry) = 0;
-  // Polls readable when Next may have more since it last returned false; Next
-  // takes the readiness away. Owned by the reader.
-  virtual int wake_fd() const = 0;
-};
 
 class Driver {
  public:
@@ -278,8 +246,12 @@ class Driver {
   // Everything of this instance's that exists on the host, known to the store or
   // not.
   virtual absl::StatusOr<std::vector<Observation>> List() = 0;
-  // FAILED_PRECONDITION (NOT_RUNNING) when nothing runs.
-  virtual absl::StatusOr<Usage> Stats(const std::string& uid) = 0;
+  // What a run uses now, as far as the host tells. Asked again and again: quick, and
+  // never waits for what runs. FAILED_PRECONDITION (NOT_RUNNING) when nothing runs.
+  virtual absl::StatusOr<v1::Usage> Stats(const std::string& uid) = 0;
+  // What Create and Start of the run consisted of, in order, where that was measured;
+  // they need not add up to the whole.
+  virtual std::vector<Stage> Stages(const std::string& uid) { return {}; }
   // The log outlives runs; NOT_FOUND (NOT_PREPARED) before Prepare.
   virtual absl::StatusOr<std::unique_ptr<LogReader>> OpenLog(const std::string& uid,
                                                              const LogPosition& position) = 0;
@@ -293,6 +265,9 @@ class Driver {
 
   // Exec and input (sessions.h); null where the driver can't. Owned by the driver.
   virtual Sessions* sessions() { return nullptr; }
+  // The console of a machine (console.h); null where workloads have none. Owned by the
+  // driver.
+  virtual Console* console() { return nullptr; }
 };
 
 }  // namespace vx::driver

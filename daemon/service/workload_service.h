@@ -35,6 +35,8 @@ class WorkloadService : public v1::WorkloadService::CallbackService {
       Call*, const v1::StreamLogsRequest*) override;
   grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>* Exec(Call*) override;
   grpc::ServerBidiReactor<v1::AttachRequest, v1::AttachResponse>* Attach(Call*) override;
+  grpc::ServerWriteReactor<v1::StreamStatsResponse>* StreamStats(
+      Call*, const v1::StreamStatsRequest*) override;
 
  private:
   const Context& context_;

@@ -77,6 +77,7 @@ bool Supervisor::Start(const BootConfig& config) {
     exit_ = NotStarted(shim::kErrnoNoUser);
     return false;
   }
+  const uint64_t ready = SinceBootNanos();
   command_ = StartCommand(spec);
   if (command_.error == shim::kErrnoWorkingDir) {
     Complain("working directory %s can't be entered", config.working_dir.c_str());
@@ -85,7 +86,7 @@ bool Supervisor::Start(const BootConfig& config) {
     exit_ = NotStarted(command_.error);
     return false;
   }
-  const shim::StartedFrame started = {born_nanos_, SinceBootNanos()};
+  const shim::StartedFrame started = {born_nanos_, ready, SinceBootNanos()};
   channel_.Send(shim::FrameType::kStarted, &started, sizeof started);
   input_ = std::make_unique<Input>(loop_, command_.in, config.tty, [this](size_t bytes) {
     const uint32_t room = static_cast<uint32_t>(bytes);

@@ -56,7 +56,7 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
 
   absl::StatusOr<driver::Observation> Observe(const std::string& uid) override;
   absl::StatusOr<std::vector<driver::Observation>> List() override;
-  absl::StatusOr<driver::Usage> Stats(const std::string& uid) override;
+  absl::StatusOr<v1::Usage> Stats(const std::string& uid) override;
   absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(
       const std::string& uid, const driver::LogPosition& position) override;
   void SetObserver(driver::Observer observer) override;

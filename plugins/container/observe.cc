@@ -6,6 +6,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
+#include "plugins/cgroup/usage.h"
 #include "plugins/container/driver.h"
 #include "plugins/container/run_files.h"
 
@@ -93,15 +94,15 @@ absl::StatusOr<std::vector<driver::Observation>> ContainerDriver::List() {
   return all;
 }
 
-absl::StatusOr<driver::Usage> ContainerDriver::Stats(const std::string& uid) {
+absl::StatusOr<v1::Usage> ContainerDriver::Stats(const std::string& uid) {
   VX_RETURN_IF_ERROR(LiveShim(uid).status());
   VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
-  auto usage = cgroup->Usage();
-  if (!usage.ok()) {
+  auto stats = cgroup->Stats();
+  if (!stats.ok()) {
     return Error(absl::StatusCode::kFailedPrecondition, "NOT_RUNNING",
                  absl::StrCat("workload ", uid, " does not run"));
   }
-  return driver::Usage{usage->cpu_time, usage->memory_bytes, usage->pids};
+  return cgroup::ToUsage(*stats);
 }
 
 }  // namespace vx::container

@@ -70,6 +70,7 @@ v1::DriverInfo FakeDriver::Probe() {
   for (const char* capability : {"pause", "logs", "stats", "update-live"}) {
     info.add_capabilities(capability);
   }
+  if (console() != nullptr) info.add_capabilities("console");
   info.add_missing("exec: nothing real runs");
   Load();
   return info;
@@ -354,7 +355,7 @@ absl::StatusOr<std::vector<driver::Observation>> FakeDriver::List() {
   return all;
 }
 
-absl::StatusOr<driver::Usage> FakeDriver::Stats(const std::string& uid) {
+absl::StatusOr<v1::Usage> FakeDriver::Stats(const std::string& uid) {
   absl::MutexLock lock(&mutex_);
   VX_ASSIGN_OR_RETURN(Workload * workload, FindActive(uid));
   return workload->Stats();
@@ -368,6 +369,23 @@ absl::StatusOr<std::unique_ptr<driver::LogReader>> FakeDriver::OpenLog(
     return NotPrepared(uid, absl::StatusCode::kNotFound);
   }
   return workload->log().OpenReader(position);
+}
+
+absl::StatusOr<std::unique_ptr<driver::LogReader>> FakeDriver::OpenConsoleLog(
+    const std::string& uid, const driver::LogPosition& position) {
+  absl::MutexLock lock(&mutex_);
+  Workload* workload = Find(uid);
+  if (workload == nullptr || workload->console() == nullptr) {
+    return NotPrepared(uid, absl::StatusCode::kNotFound);
+  }
+  return workload->console()->OpenReader(position);
+}
+
+absl::StatusOr<std::unique_ptr<driver::Input>> FakeDriver::OpenConsoleInput(
+    const std::string& uid) {
+  absl::MutexLock lock(&mutex_);
+  VX_ASSIGN_OR_RETURN(Workload * workload, FindActive(uid));
+  return workload->console()->OpenInput();
 }
 
 void FakeDriver::SetObserver(driver::Observer observer) {

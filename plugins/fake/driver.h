@@ -27,7 +27,7 @@
 
 namespace vx::fake {
 
-class FakeDriver : public driver::Driver {
+class FakeDriver : public driver::Driver, private driver::Console {
  public:
   explicit FakeDriver(const driver::Environment& environment);
   // Leaves all runs as they are: as when vxd dies.
@@ -58,15 +58,21 @@ class FakeDriver : public driver::Driver {
 
   absl::StatusOr<driver::Observation> Observe(const std::string& uid) override;
   absl::StatusOr<std::vector<driver::Observation>> List() override;
-  absl::StatusOr<driver::Usage> Stats(const std::string& uid) override;
+  absl::StatusOr<v1::Usage> Stats(const std::string& uid) override;
   absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(
       const std::string& uid, const driver::LogPosition& position) override;
   void SetObserver(driver::Observer observer) override;
+  // Of machines (fake.kind).
+  driver::Console* console() override { return kind() == v1::KIND_VM ? this : nullptr; }
 
   // For tests that link the driver: faults from now on.
   Hooks& hooks() { return hooks_; }
 
  private:
+  absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenConsoleLog(
+      const std::string& uid, const driver::LogPosition& position) override;
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenConsoleInput(const std::string& uid) override;
+
   // Fault and latency of `method`, by uid or by the name that the workload has.
   absl::Status Enter(const std::string& method, const std::string& uid,
                      Cancellation* cancellation = nullptr);

@@ -59,7 +59,13 @@ bool IgnoredByDefault(int signal) {
 Workload::Workload(const driver::Environment& environment, const std::string& uid)
     : uid_(uid),
       dir_(absl::StrCat(environment.state_dir, "/", uid)),
-      run_file_(absl::StrCat(environment.runtime_dir, "/", uid)) {}
+      run_file_(absl::StrCat(environment.runtime_dir, "/", uid)),
+      is_machine_(environment.Option("fake.kind") == "vm") {}
+
+void Workload::OpenLogs() {
+  log_ = std::make_shared<Log>(dir_ + "/log");
+  if (is_machine_) console_ = std::make_unique<Console>(dir_ + "/console");
+}
 
 absl::Status Workload::Prepare(const v1::Workload& workload, const v1::ImageConfig& config) {
   workload_ = workload;
@@ -67,7 +73,7 @@ absl::Status Workload::Prepare(const v1::Workload& workload, const v1::ImageConf
   VX_RETURN_IF_ERROR(MakeDirs(dir_, 0700));
   VX_RETURN_IF_ERROR(Overwrite(dir_ + "/config", config.SerializeAsString()));
   VX_RETURN_IF_ERROR(Overwrite(dir_ + "/workload", workload.SerializeAsString()));
-  log_ = std::make_shared<Log>(dir_ + "/log");
+  OpenLogs();
   presence_ = Presence::kPrepared;
   return absl::OkStatus();
 }
@@ -78,7 +84,7 @@ absl::Status Workload::Load() {
   if (!config_.ParseFromString(config) || !workload_.ParseFromString(workload)) {
     return absl::DataLossError(absl::StrCat("the files in ", dir_, " are damaged"));
   }
-  log_ = std::make_shared<Log>(dir_ + "/log");
+  OpenLogs();
   presence_ = Presence::kPrepared;
   auto run = ReadFile(run_file_);
   return run.ok() ? LoadRun(*run) : absl::OkStatus();
@@ -150,6 +156,7 @@ absl::Status Workload::Start(absl::Time now) {
   const int error = steps_.empty() ? ENOENT : ExecError(steps_[0]);
   if (error == 0) {
     presence_ = Presence::kRunning;
+    if (console_ != nullptr) console_->Boot(name());
     Advance(now);
     return absl::OkStatus();
   }
@@ -331,8 +338,17 @@ driver::Observation Workload::Observe() const {
   return seen;
 }
 
-driver::Usage Workload::Stats() const {
-  return {.cpu_time = absl::Milliseconds(step_ + ticks_), .memory_bytes = kMemoryInUse, .pids = 1};
+// A step, and a tick, is a millisecond's work.
+v1::Usage Workload::Stats() const {
+  v1::Usage usage;
+  const int64_t worked = static_cast<int64_t>(step_) + ticks_;
+  usage.mutable_cpu_time()->set_seconds(worked / 1000);
+  usage.mutable_cpu_time()->set_nanos(static_cast<int32_t>(worked % 1000) * 1'000'000);
+  usage.set_memory_bytes(kMemoryInUse);
+  const v1::Resources& resources = workload_.spec().resources();
+  if (resources.has_memory_bytes()) usage.set_memory_limit_bytes(resources.memory_bytes());
+  usage.set_pids(1);
+  return usage;
 }
 
 }  // namespace vx::fake

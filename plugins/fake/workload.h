@@ -7,6 +7,7 @@
 //   STATE_DIR/UID/workload  the workload as of Prepare or the last Create
 //   STATE_DIR/UID/config    the image's config
 //   STATE_DIR/UID/log       see log.h
+//   STATE_DIR/UID/console   the same, of a machine's console
 //   STATE_DIR/UID/root      the writable root: one text
 //   RUNTIME_DIR/UID         the run: "PRESENCE STEP TICK DUE LEFT START CODE SIGNAL REASON END"
 //
@@ -23,6 +24,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "daemon/driver/driver.h"
+#include "plugins/fake/console.h"
 #include "plugins/fake/log.h"
 #include "plugins/fake/program.h"
 
@@ -60,10 +62,13 @@ class Workload {
   const std::string& name() const { return workload_.name(); }
   int stop_signal() const { return process_.stop_signal; }
   driver::Observation Observe() const;
-  driver::Usage Stats() const;
+  v1::Usage Stats() const;
   Log& log() { return *log_; }
+  // Of a machine that was prepared; else null.
+  Console* console() { return console_.get(); }
 
  private:
+  void OpenLogs();
   void Resolve();
   void DoStep();
   void DoAction(const Step& step);
@@ -81,6 +86,8 @@ class Workload {
   v1::Workload workload_;
   v1::ImageConfig config_;
   std::shared_ptr<Log> log_;
+  const bool is_machine_;
+  std::unique_ptr<Console> console_;
 
   // The run.
   driver::Presence presence_ = driver::Presence::kNone;

@@ -290,19 +290,16 @@ driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const 
   return seen;
 }
 
-absl::StatusOr<driver::Usage> LibvirtDriver::Stats(const std::string& uid) {
-  VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
-  auto group = qemu_groups_.Usage(uid);
-  if (group.ok()) return driver::Usage{.cpu_time = group->cpu_time, .memory_bytes = group->memory_bytes};
-  auto usage = ProcessUsage(machine->qemu_pid());
-  return usage.ok() ? usage : NotRunning(uid);
-}
-
 absl::StatusOr<std::unique_ptr<driver::LogReader>> LibvirtDriver::OpenLog(
     const std::string& uid, const driver::LogPosition& position) {
   if (PathExists(paths_.log(uid))) return shim::OpenLog(paths_.log(uid), position);
   return Error(absl::StatusCode::kNotFound, "NOT_PREPARED",
                absl::StrCat("VM ", uid, " has no log yet"));
+}
+
+std::vector<driver::Stage> LibvirtDriver::Stages(const std::string& uid) {
+  MachinePtr machine = Find(uid);
+  return machine ? machine->Stages() : std::vector<driver::Stage>();
 }
 
 void LibvirtDriver::SetObserver(driver::Observer observer) {

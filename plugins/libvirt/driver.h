@@ -56,7 +56,8 @@ class LibvirtDriver : public driver::Driver, public driver::Sessions {
 
   absl::StatusOr<driver::Observation> Observe(const std::string& uid) override;
   absl::StatusOr<std::vector<driver::Observation>> List() override;
-  absl::StatusOr<driver::Usage> Stats(const std::string& uid) override;
+  absl::StatusOr<v1::Usage> Stats(const std::string& uid) override;
+  std::vector<driver::Stage> Stages(const std::string& uid) override;
   absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(
       const std::string& uid, const driver::LogPosition& position) override;
   void SetObserver(driver::Observer observer) override;
@@ -100,6 +101,8 @@ class LibvirtDriver : public driver::Driver, public driver::Sessions {
   driver::Observation ObserveMachine(const Machine& machine) const;
   // Tells the observer what is.
   void Report(const std::string& uid);
+  absl::StatusOr<v1::Usage> HostUsage(const Machine& machine) const;
+  void AddGuestUsage(const Machine& machine, v1::Usage& usage) const;
   void SetGuestClock(const Machine& machine) const;
 
   const driver::Environment environment_;

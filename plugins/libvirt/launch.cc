@@ -1,5 +1,6 @@
 // The part of the driver that makes a run, and takes it apart.
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/fault.h"
 #include "daemon/base/file.h"
@@ -71,7 +72,9 @@ absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload
   DomainSpec spec = MakeDomainSpec(*machine, workload, paths_, equipment);
   VX_ASSIGN_OR_RETURN(spec.user, HandOver(spec, *machine, equipment.qemu_group));
   VX_FAULT_POINT("start.vm.user");
+  const absl::Time began = absl::Now();
   VX_RETURN_IF_ERROR(equipment.connection->CreatePaused(DomainXml(spec)).status());
+  machine->NoteMaking(absl::Now() - began);
   VX_FAULT_POINT("start.vm.domain");
   VX_RETURN_IF_ERROR(machine->WatchQemu());
   return machine->PlaceQemu();

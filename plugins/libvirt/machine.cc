@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -252,6 +254,7 @@ absl::Status Machine::WaitStarted(const std::string& argv0, absl::Duration timeo
   std::shared_ptr<shim::Client> client = shim();
   if (!client) return NotRunning(uid_);
   absl::Status status = client->Start(argv0, timeout, &cancellation);
+  NoteStart(*client);
   const std::string reason = ErrorReason(status);
   // A short command may have ended before the shim was asked.
   auto record = shim::ReadExitRecord(dir_);
@@ -268,6 +271,34 @@ absl::Status Machine::WaitStarted(const std::string& argv0, absl::Duration timeo
                  ErrorHint(status));
   }
   return NotStarted(status);
+}
+
+void Machine::NoteMaking(absl::Duration took) {
+  absl::MutexLock lock(&mutex_);
+  making_ = took;
+}
+
+void Machine::NoteStart(const shim::Client& client) {
+  const absl::Time now = absl::Now();
+  auto reply = client.Status();
+  absl::MutexLock lock(&mutex_);
+  starting_ = now - start_time_;
+  if (reply.ok()) started_ = reply->started;
+}
+
+// The guest's clock begins with its kernel; what came before is QEMU's, its firmware
+// too.
+std::vector<driver::Stage> Machine::Stages() const {
+  absl::MutexLock lock(&mutex_);
+  if (started_.command == 0) return {};
+  const auto nanos = [](uint64_t from, uint64_t to) {
+    return absl::Nanoseconds(static_cast<int64_t>(to - from));
+  };
+  return {{"libvirt", making_},
+          {"qemu", std::max(absl::ZeroDuration(), starting_ - nanos(0, started_.command))},
+          {"kernel", nanos(0, started_.agent)},
+          {"agent", nanos(started_.agent, started_.ready)},
+          {"command", nanos(started_.ready, started_.command)}};
 }
 
 absl::Status Machine::NotStarted(const absl::Status& why) const {

@@ -14,6 +14,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
@@ -108,6 +109,11 @@ class Machine : public std::enable_shared_from_this<Machine> {
   // How it ended; nothing before the exit record is there, unless it has ended.
   std::optional<v1::Exit> exit() const;
 
+  // How long libvirt took to make the machine.
+  void NoteMaking(absl::Duration took);
+  // What its start consisted of; nothing before.
+  std::vector<driver::Stage> Stages() const;
+
   // Notes, for a later vxd too, that the command is let go now.
   absl::Status MarkStarted();
   // InfinitePast before.
@@ -116,6 +122,7 @@ class Machine : public std::enable_shared_from_this<Machine> {
  private:
   void WatchShim();
   void OpenAgent();
+  void NoteStart(const shim::Client& client);
   void OnShimGone();
   void OnQemuGone();
   void End();
@@ -137,6 +144,10 @@ class Machine : public std::enable_shared_from_this<Machine> {
   std::shared_ptr<shim::Client> shim_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<QemuProcess> qemu_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<AgentChannel> agent_ ABSL_GUARDED_BY(mutex_);
+  absl::Duration making_ ABSL_GUARDED_BY(mutex_);
+  // From when it was let go to when its command was known to run.
+  absl::Duration starting_ ABSL_GUARDED_BY(mutex_);
+  shim::StartedFrame started_ ABSL_GUARDED_BY(mutex_) = {};
   absl::Time start_time_ ABSL_GUARDED_BY(mutex_) = absl::InfinitePast();
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
   // Kept, as the folder may be gone by the time that somebody asks.

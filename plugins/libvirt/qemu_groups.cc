@@ -67,9 +67,9 @@ absl::Status QemuGroups::Update(const std::string& uid, const v1::Resources& res
   return LimitTime(uid, resources, vcpus);
 }
 
-absl::StatusOr<cgroup::CgroupUsage> QemuGroups::Usage(const std::string& uid) const {
+absl::StatusOr<cgroup::CgroupStats> QemuGroups::Stats(const std::string& uid) const {
   VX_ASSIGN_OR_RETURN(Group group, Open(uid));
-  return group.cgroup->Usage();
+  return group.cgroup->Stats();
 }
 
 bool QemuGroups::WentOver(const std::string& uid) const {

@@ -37,7 +37,8 @@ class QemuGroups {
   // Sets all limits anew.
   absl::Status Update(const std::string& uid, const v1::Resources& resources, int vcpus) const;
 
-  absl::StatusOr<cgroup::CgroupUsage> Usage(const std::string& uid) const;
+  // NOT_FOUND when there is no such group.
+  absl::StatusOr<cgroup::CgroupStats> Stats(const std::string& uid) const;
 
   // Whether QEMU was killed because it wanted more memory than its bound.
   bool WentOver(const std::string& uid) const;

@@ -4,6 +4,7 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <optional>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -45,16 +46,26 @@ absl::StatusOr<absl::Duration> CpuTime(pid_t pid) {
   return absl::Seconds(1) * (stat[kUserTicks] + stat[kSystemTicks]) / sysconf(_SC_CLK_TCK);
 }
 
+// The number that comes after "KEY:" in lines of /proc/PID.
+std::optional<int64_t> FindNumber(absl::string_view text, absl::string_view key) {
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
+    int64_t number = 0;
+    if (words.size() >= 2 && words[0] == key && absl::SimpleAtoi(words[1], &number)) return number;
+  }
+  return std::nullopt;
+}
+
 absl::StatusOr<int64_t> ProportionalMemory(pid_t pid) {
   VX_ASSIGN_OR_RETURN(std::string rollup, ReadFile(absl::StrCat("/proc/", pid, "/smaps_rollup")));
-  for (absl::string_view line : absl::StrSplit(rollup, '\n')) {
-    const std::vector<absl::string_view> words = absl::StrSplit(line, ' ', absl::SkipEmpty());
-    int64_t kilobytes = 0;
-    if (words.size() == 3 && words[0] == "Pss:" && absl::SimpleAtoi(words[1], &kilobytes)) {
-      return kilobytes * 1024;
-    }
-  }
+  if (auto kilobytes = FindNumber(rollup, "Pss:")) return *kilobytes * 1024;
   return absl::InternalError("no Pss in /proc/PID/smaps_rollup");
+}
+
+void SetIo(pid_t pid, v1::Usage& usage) {
+  const std::string io = ReadFile(absl::StrCat("/proc/", pid, "/io")).value_or("");
+  if (auto read = FindNumber(io, "read_bytes:")) usage.set_read_bytes(*read);
+  if (auto written = FindNumber(io, "write_bytes:")) usage.set_written_bytes(*written);
 }
 
 std::string PidFile(const std::string& pid_dir, const std::string& name) {
@@ -100,10 +111,14 @@ absl::StatusOr<pid_t> ParentOf(pid_t pid) {
   return static_cast<pid_t>(stat[kParent]);
 }
 
-absl::StatusOr<driver::Usage> ProcessUsage(pid_t pid) {
-  driver::Usage usage;
-  VX_ASSIGN_OR_RETURN(usage.cpu_time, CpuTime(pid));
-  VX_ASSIGN_OR_RETURN(usage.memory_bytes, ProportionalMemory(pid));
+absl::StatusOr<v1::Usage> ProcessUsage(pid_t pid) {
+  v1::Usage usage;
+  VX_ASSIGN_OR_RETURN(absl::Duration cpu_time, CpuTime(pid));
+  VX_ASSIGN_OR_RETURN(int64_t memory, ProportionalMemory(pid));
+  usage.mutable_cpu_time()->set_seconds(absl::IDivDuration(cpu_time, absl::Seconds(1), &cpu_time));
+  usage.mutable_cpu_time()->set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(cpu_time)));
+  usage.set_memory_bytes(memory);
+  SetIo(pid, usage);
   return usage;
 }
 

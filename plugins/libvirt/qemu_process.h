@@ -35,7 +35,8 @@ bool WaitDropped(const std::string& pid_dir, const std::string& name, absl::Dura
 // The process's parent, of a zombie too.
 absl::StatusOr<pid_t> ParentOf(pid_t pid);
 
-// Processor time and the share of memory that is the process's own (PSS).
-absl::StatusOr<driver::Usage> ProcessUsage(pid_t pid);
+// Processor time, the share of memory that is the process's own (PSS), and what it read
+// and wrote on block devices. Nothing of what is inside.
+absl::StatusOr<v1::Usage> ProcessUsage(pid_t pid);
 
 }  // namespace vx::libvirt

@@ -89,6 +89,13 @@ inline constexpr uint32_t kMaxInput = 4096;
 // VM: bytes of input that may be on their way before the command takes them.
 inline constexpr uint32_t kInputRoom = 64 * 1024;
 
+// Nanoseconds since the guest's kernel started.
+struct __attribute__((packed)) StartedFrame {
+  uint64_t agent;    // when the agent began
+  uint64_t ready;    // when the guest was ready for the command
+  uint64_t command;  // when the command was started
+};
+
 struct ControlReply {
   // 0, or the errno of why the request failed (ESRCH: nothing runs).
   int32_t error;
@@ -97,10 +104,8 @@ struct ControlReply {
   RunState state;
   // The container's init; 0 for a vm.
   int32_t init_pid;
-  // Of a vm, once it runs: nanoseconds from the start of the guest's kernel to that of
-  // the agent and of the command. Shims of earlier releases end before.
-  uint64_t agent_nanos;
-  uint64_t command_nanos;
+  // Of a vm, once it runs. Shims of earlier releases end before.
+  StartedFrame started;
 };
 
 // What every shim sends of a ControlReply.
@@ -149,12 +154,6 @@ inline constexpr uint32_t kMaxConfig = 1024 * 1024;
 struct __attribute__((packed)) FrameHeader {
   FrameType type;
   uint32_t length;
-};
-
-// Nanoseconds since the guest's kernel started.
-struct __attribute__((packed)) StartedFrame {
-  uint64_t agent;    // when the agent began
-  uint64_t command;  // when the command was started
 };
 
 struct __attribute__((packed)) ExitFrame {

@@ -151,7 +151,7 @@ void VmMode::OnExit(const ExitFrame& frame) {
 }
 
 ControlReply VmMode::Reply(int error) const {
-  return {error, exit_.exec_errno, state_, 0, started_.agent, started_.command};
+  return {error, exit_.exec_errno, state_, 0, started_};
 }
 
 bool VmMode::OnRequest(const ControlRequest& request, ControlReply& reply) {

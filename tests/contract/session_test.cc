@@ -328,7 +328,7 @@ TEST_F(Exec, CountsAsTheWorkloads) {
   ReadUntil(*session, "up\n");
   auto with = driver().Stats(workload.uid());
   ASSERT_TRUE(with.ok());
-  EXPECT_GT(with->pids, before->pids);
+  EXPECT_GT(with->pids(), before->pids());
 }
 
 TEST_F(Exec, ManyAtOnceGetEachTheirOwn) {

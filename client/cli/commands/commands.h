@@ -25,6 +25,7 @@ Action DeclareShell(Arguments& arguments);
 Action DeclareAttach(Arguments& arguments);
 Action DeclareConsole(Arguments& arguments);
 Action DeclareLogs(Arguments& arguments);
+Action DeclareStats(Arguments& arguments);
 Action DeclareEvents(Arguments& arguments);
 Action DeclareOperation(Arguments& arguments);
 Action DeclareImage(Arguments& arguments);

@@ -61,6 +61,8 @@ class FakeVxd {
   void HoldOperations();
   // The next WaitOperation loses the connection.
   void LoseNextWait();
+  // What StreamStats sends, each once.
+  std::vector<v1::StreamStatsResponse> stats;
   void AddImage(const v1::Image& image);
   // What GetInfo and Doctor answer.
   v1::GetInfoResponse info;

@@ -141,6 +141,13 @@ class FakeVxd::Workloads : public v1::WorkloadService::Service {
     return grpc::Status::OK;
   }
 
+  grpc::Status StreamStats(grpc::ServerContext*, const v1::StreamStatsRequest* request,
+                           grpc::ServerWriter<v1::StreamStatsResponse>* writer) override {
+    if (grpc::Status refused = vxd_.Note(*request); !refused.ok()) return refused;
+    for (const v1::StreamStatsResponse& response : vxd_.stats) writer->Write(response);
+    return grpc::Status::OK;
+  }
+
  private:
   template <typename Request, typename Response>
   grpc::Status Change(v1::OperationType type, const std::string& name, const Request& request,

@@ -41,7 +41,7 @@ std::string Exit(int32_t code) {
 }
 
 std::string Started(uint64_t command) {
-  const StartedFrame started{1, command};
+  const StartedFrame started{1, 2, command};
   return Frame(FrameType::kStarted,
                std::string(reinterpret_cast<const char*>(&started), sizeof started));
 }
