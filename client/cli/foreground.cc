@@ -255,6 +255,7 @@ int RunForeground(Context& context, const v1::Workload& workload, const Attachme
   *request.mutable_workload() = workload;
   request.set_start(true);
   request.set_follow(true);
+  if (attachment.tty) *request.mutable_terminal_size() = OwnTerminalSize();
   auto created = (*connection)->CreateWorkload(request);
   return created.ok() ? Follow(**connection, *created, *mode, attachment)
                       : Report(created.status());

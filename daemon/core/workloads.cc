@@ -138,8 +138,8 @@ absl::StatusOr<Created> Workloads::Create(const v1::Workload& wanted, const Crea
     if (taken) return NameTakenError(workload.name());
     return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CREATED, workload);
   };
-  submission.body = [this, uid = workload.uid(), start = options.start](OperationRun& run) {
-    return DoCreate(run, uid, start);
+  submission.body = [this, uid = workload.uid(), options](OperationRun& run) {
+    return DoCreate(run, uid, options);
   };
   const bool awaited = options.follow && workload.spec().remove_on_exit();
   if (awaited) AwaitFollower(workload.uid());
