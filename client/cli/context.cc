@@ -28,6 +28,8 @@ absl::Status WriteAll(int fd, absl::string_view text) {
     } else if (errno == EAGAIN) {
       pollfd ready = {fd, POLLOUT, 0};
       poll(&ready, 1, -1);
+    } else if (errno == EPIPE) {
+      return Error(absl::StatusCode::kCancelled, kOutputClosed, "nobody reads the output any more");
     } else if (errno != EINTR) {
       return ErrnoError(errno, fd == STDERR_FILENO ? "write to stderr" : "write to stdout");
     }

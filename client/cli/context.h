@@ -30,6 +30,9 @@ class Context {
   std::unique_ptr<client::Connection> connection_;
 };
 
+// Reason of an error of WriteAll, where SIGPIPE is ignored: nobody reads.
+inline constexpr char kOutputClosed[] = "OUTPUT_CLOSED";
+
 // All of `text` to a descriptor, whatever it is: a pipe that is full or does not
 // block is waited for.
 absl::Status WriteAll(int fd, absl::string_view text);

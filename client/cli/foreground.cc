@@ -1,5 +1,6 @@
 #include "client/cli/foreground.h"
 
+#include <signal.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -23,6 +24,9 @@
 
 namespace vx::cli {
 namespace {
+
+// For a command whose output is not read any more.
+constexpr int kUnreadGraceSeconds = 1;
 
 // Follows the making and the start beside the thread that reads the output, and
 // cuts the reading short when they fail.
@@ -206,9 +210,31 @@ int Detached(const v1::Workload& workload) {
   return 0;
 }
 
+// The end of a run whose output nobody reads any more: as in a shell, a run of the moment
+// is not to go on unseen.
+int Unread(client::Connection& connection, const v1::Workload& workload) {
+  if (workload.spec().remove_on_exit()) {
+    v1::StopWorkloadRequest request;
+    request.set_name(workload.uid());
+    request.mutable_grace()->set_seconds(kUnreadGraceSeconds);
+    absl::Status stopped = connection.StopWorkload(request).status();
+    // It may have ended by itself.
+    if (!stopped.ok() && !absl::IsNotFound(stopped)) Report(stopped);
+  } else {
+    Report(Error(absl::StatusCode::kCancelled, kOutputClosed,
+                 absl::StrCat("nobody reads the output any more; left ", workload.name(),
+                              " running"),
+                 absl::StrCat("vxctl logs -f ", workload.name(), " shows its output, vxctl stop ",
+                              workload.name(), " ends it")));
+  }
+  return 128 + SIGPIPE;
+}
+
 int Follow(client::Connection& connection, const v1::CreateWorkloadResponse& created,
            ProgressMode mode, const Attachment& attachment) {
   const v1::Workload& workload = created.workload();
+  // A write fails instead, and that can be dealt with.
+  signal(SIGPIPE, SIG_IGN);
   RunOutput output(&connection, workload.uid());
   Start start(&connection, created.operation(), &output, mode);
   Keyboard keyboard(&connection, workload, attachment, &output);
@@ -216,6 +242,7 @@ int Follow(client::Connection& connection, const v1::CreateWorkloadResponse& cre
                       [&keyboard] { keyboard.Resize(); });
   absl::StatusOr<v1::Exit> exit = output.Copy([&start] { start.MakeRoom(); });
   if (keyboard.Leave() && !exit.ok()) return Detached(workload);
+  if (ErrorReason(exit.status()) == kOutputClosed) return Unread(connection, workload);
   return exit.ok() ? Ended(workload, *exit, start) : Broken(exit.status(), start);
 }
 
@@ -255,6 +282,7 @@ int RunForeground(Context& context, const v1::Workload& workload, const Attachme
   *request.mutable_workload() = workload;
   request.set_start(true);
   request.set_follow(true);
+  if (attachment.tty) *request.mutable_terminal_size() = OwnTerminalSize();
   auto created = (*connection)->CreateWorkload(request);
   return created.ok() ? Follow(**connection, *created, *mode, attachment)
                       : Report(created.status());

@@ -15,6 +15,10 @@ namespace vx::cli {
 // SIGINT and SIGTERM are sent on to the workload, or cancel its making; a second one
 // leaves it running.
 //
+// When nobody reads its output any more (EPIPE) it ends with 141, as a command of the
+// shell does: what is removed at its exit is stopped, with a second's grace; else it is
+// left running, and that is said.
+//
 // With an attachment its input comes from here; the detach keys leave it running, with
 // exit status 0.
 int RunForeground(Context& context, const v1::Workload& workload,

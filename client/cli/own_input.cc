@@ -19,12 +19,16 @@ namespace {
 constexpr size_t kPiece = 32 << 10;
 constexpr char kControlBits = 0x1f;
 
+// What a terminal has a control code for: @ A to Z [ \ ] ^ _
+bool HasControlCode(char key) { return key >= '@' && key <= '_'; }
+
 // "ctrl-X" or "X"; -1: neither.
 int ParseKey(absl::string_view text) {
   const bool control = absl::ConsumePrefix(&text, "ctrl-");
   if (text.size() != 1 || !absl::ascii_isprint(static_cast<unsigned char>(text[0]))) return -1;
-  return control ? absl::ascii_toupper(static_cast<unsigned char>(text[0])) & kControlBits
-                 : text[0];
+  if (!control) return text[0];
+  const char key = absl::ascii_toupper(static_cast<unsigned char>(text[0]));
+  return HasControlCode(key) ? key & kControlBits : -1;
 }
 
 }  // namespace
@@ -35,7 +39,8 @@ absl::StatusOr<DetachKeys> DetachKeys::Parse(absl::string_view text) {
     const int key = ParseKey(word);
     if (key < 0) {
       return UsageError(absl::StrCat("--detach-keys: \"", word, "\" is no key"),
-                        "write letters or ctrl-LETTER, with commas between: ctrl-p,ctrl-q");
+                        "write single characters, or ctrl- and one of a to z @ [ \\ ] ^ _, "
+                        "with commas between: ctrl-p,ctrl-q");
     }
     keys.push_back(static_cast<char>(key));
   }

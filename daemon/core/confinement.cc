@@ -148,10 +148,10 @@ void CheckShares(const v1::Resources& resources, Violations& out) {
 void CheckTogether(const v1::Resources& resources, Violations& out) {
   if (resources.has_memory_bytes() && resources.has_memory_reservation_bytes() &&
       resources.memory_reservation_bytes() > resources.memory_bytes()) {
-    out.push_back({"spec.resources.memory_reservation_bytes", "is more than memory_bytes"});
+    out.push_back({"spec.resources.memory_reservation_bytes", "is more than the memory"});
   }
   if (resources.has_swap_bytes() && !resources.has_memory_bytes()) {
-    out.push_back({"spec.resources.swap_bytes", "has no meaning without memory_bytes"});
+    out.push_back({"spec.resources.swap_bytes", "has no meaning without a limit of memory"});
   }
 }
 

@@ -41,6 +41,17 @@ void SetRunning(v1::Workload& workload, const driver::Observation& seen) {
       ToProto(seen.start_time == absl::InfinitePast() ? absl::Now() : seen.start_time);
 }
 
+// Before the start, so that a command which looks once sees the right one. A size that
+// can't be set is no reason not to start.
+void SetTerminalSize(driver::Driver& driver, const v1::Workload& workload,
+                     driver::TerminalSize size) {
+  const bool wanted = workload.spec().tty() && size.columns > 0 && size.rows > 0;
+  if (!wanted || driver.sessions() == nullptr) return;
+  auto input = driver.sessions()->OpenInput(workload.uid());
+  absl::Status set = input.ok() ? (*input)->Resize(size) : input.status();
+  if (!set.ok()) spdlog::warn("workload={}: terminal size: {}", workload.name(), set.ToString());
+}
+
 // Copies the fields that the mask names.
 // False when `path` is none of these.
 bool ApplyShares(const v1::Resources& given, const std::string& path, v1::Resources& resources) {
@@ -121,7 +132,8 @@ absl::Status Workloads::Build(OperationRun& run, driver::Driver& driver,
   return absl::OkStatus();
 }
 
-absl::Status Workloads::DoCreate(OperationRun& run, const std::string& uid, bool start) {
+absl::Status Workloads::DoCreate(OperationRun& run, const std::string& uid,
+                                 const CreateOptions& options) {
   VX_ASSIGN_OR_RETURN(v1::Workload workload, Load(uid));
   driver::Driver* driver = nullptr;
   auto build = [&]() -> absl::Status {
@@ -139,8 +151,8 @@ absl::Status Workloads::DoCreate(OperationRun& run, const std::string& uid, bool
     return built;
   }
   workload.mutable_status()->set_state(v1::STATE_STOPPED);
-  if (start) {
-    absl::Status launched = Launch(run, *driver, workload);
+  if (options.start) {
+    absl::Status launched = Launch(run, *driver, workload, options.terminal_size);
     if (absl::IsCancelled(launched) && !run.superseded()) UndoCreate(run, *driver, uid);
     return launched;
   }
@@ -179,7 +191,8 @@ absl::Status Workloads::DoStart(OperationRun& run, const std::string& uid) {
   }
 }
 
-absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Workload& workload) {
+absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Workload& workload,
+                               driver::TerminalSize terminal_size) {
   const std::string& uid = workload.uid();
   workload.mutable_status()->set_state(v1::STATE_STARTING);
   workload.mutable_status()->set_desired(v1::DESIRED_STATE_RUNNING);
@@ -195,6 +208,7 @@ absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Wo
     VX_RETURN_IF_ERROR(driver.Delete(uid));
     VX_RETURN_IF_ERROR(driver.Create(workload).status());
     VX_FAULT_POINT("start.created");
+    SetTerminalSize(driver, workload, terminal_size);
     VX_RETURN_IF_ERROR(run.Phase("start"));
     VX_RETURN_IF_ERROR(driver.Start(uid, run.cancellation()));
     run.SetStages(driver.Stages(uid));

@@ -17,6 +17,8 @@ namespace {
 
 constexpr size_t kMaxRequestId = 128;
 constexpr absl::Duration kRoomPause = absl::Milliseconds(500);
+// To record on a full disk what makes room on it.
+constexpr int kAttempts = 4;
 
 v1::Operation NewOperation(const Submission& submission) {
   v1::Operation operation;
@@ -149,26 +151,34 @@ absl::StatusOr<v1::Operation> Operations::Submit(Submission submission) {
     if (closed_) return Error(absl::StatusCode::kUnavailable, "STOPPING", "vxd is stopping");
   }
   v1::Operation operation = NewOperation(submission);
-  {
-    VX_ASSIGN_OR_RETURN(store::Transaction tx, store_.Begin(store::Durability::kPromise));
-    VX_RETURN_IF_ERROR(tx.PutOperation(operation));
-    const RequestKey& request = submission.request;
-    if (!request.request_id.empty()) {
-      absl::Status fresh = tx.PutRequest(request.request_id, {request.fingerprint, operation.id()});
-      // A twin of this call won the race since Replay: let it be asked again.
-      if (absl::IsAlreadyExists(fresh)) {
-        return Error(absl::StatusCode::kAborted, "REQUEST_IN_PROGRESS",
-                     "the same request is being recorded by another call", "try again");
-      }
-      VX_RETURN_IF_ERROR(fresh);
-    }
-    if (submission.record) VX_RETURN_IF_ERROR(submission.record(tx));
-    VX_RETURN_IF_ERROR(tx.AppendEvent(OperationEvent(v1::EVENT_TYPE_OPERATION_CREATED, operation)));
-    VX_RETURN_IF_ERROR(tx.Commit());
+  absl::Status recorded = Record(submission, operation);
+  // Each time with a piece more of the store's ballast.
+  for (int i = 1; i < kAttempts && MakesRoom(submission.type); ++i) {
+    if (!absl::IsResourceExhausted(recorded)) break;
+    recorded = Record(submission, operation);
   }
+  VX_RETURN_IF_ERROR(recorded);
   VX_FAULT_POINT_NO_FAIL("any.recorded");
   GoOn(operation, std::move(submission));
   return operation;
+}
+
+absl::Status Operations::Record(const Submission& submission, const v1::Operation& operation) {
+  VX_ASSIGN_OR_RETURN(store::Transaction tx, store_.Begin(store::Durability::kPromise));
+  VX_RETURN_IF_ERROR(tx.PutOperation(operation));
+  const RequestKey& request = submission.request;
+  if (!request.request_id.empty()) {
+    absl::Status fresh = tx.PutRequest(request.request_id, {request.fingerprint, operation.id()});
+    // A twin of this call won the race since Replay: let it be asked again.
+    if (absl::IsAlreadyExists(fresh)) {
+      return Error(absl::StatusCode::kAborted, "REQUEST_IN_PROGRESS",
+                   "the same request is being recorded by another call", "try again");
+    }
+    VX_RETURN_IF_ERROR(fresh);
+  }
+  if (submission.record) VX_RETURN_IF_ERROR(submission.record(tx));
+  VX_RETURN_IF_ERROR(tx.AppendEvent(OperationEvent(v1::EVENT_TYPE_OPERATION_CREATED, operation)));
+  return tx.Commit();
 }
 
 void Operations::GoOn(const v1::Operation& operation, Submission submission) {

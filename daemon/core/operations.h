@@ -141,6 +141,8 @@ class Operations {
   void Execute(const Submission& submission, OperationRun& run);
   // Records the end. While there is no room for it on the disk, tries again: until
   // then the key's turn goes on, and nobody is told.
+  // That it was asked for.
+  absl::Status Record(const Submission& submission, const v1::Operation& operation);
   void RecordEnd(const OperationRun& run, const v1::Operation& ended);
   bool WaitForRoom();
   void RunNext(const std::string& key);

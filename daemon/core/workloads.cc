@@ -138,8 +138,8 @@ absl::StatusOr<Created> Workloads::Create(const v1::Workload& wanted, const Crea
     if (taken) return NameTakenError(workload.name());
     return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CREATED, workload);
   };
-  submission.body = [this, uid = workload.uid(), start = options.start](OperationRun& run) {
-    return DoCreate(run, uid, start);
+  submission.body = [this, uid = workload.uid(), options](OperationRun& run) {
+    return DoCreate(run, uid, options);
   };
   const bool awaited = options.follow && workload.spec().remove_on_exit();
   if (awaited) AwaitFollower(workload.uid());
@@ -283,9 +283,14 @@ absl::StatusOr<v1::Workload> Workloads::Load(const std::string& uid) {
 }
 
 absl::Status Workloads::Save(v1::Workload& workload, store::Durability durability) {
-  VX_ASSIGN_OR_RETURN(store::Transaction tx, store_.Begin(durability));
-  VX_RETURN_IF_ERROR(PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload));
-  return tx.Commit();
+  auto save = [&]() -> absl::Status {
+    VX_ASSIGN_OR_RETURN(store::Transaction tx, store_.Begin(durability));
+    VX_RETURN_IF_ERROR(PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload));
+    return tx.Commit();
+  };
+  absl::Status saved = save();
+  // Who fills the disk may have taken the room that was made for it.
+  return absl::IsResourceExhausted(saved) ? save() : saved;
 }
 
 }  // namespace vx::core

@@ -45,6 +45,7 @@ class Workloads {
   struct CreateOptions {
     bool start = false;
     bool follow = false;
+    driver::TerminalSize terminal_size = {};
   };
   absl::StatusOr<Created> Create(const v1::Workload& wanted, const CreateOptions& options,
                                  const RequestKey& request);
@@ -98,7 +99,7 @@ class Workloads {
 
  private:
   // --- lifecycle.cc: bodies of operations, on the pool. ---
-  absl::Status DoCreate(OperationRun& run, const std::string& uid, bool start);
+  absl::Status DoCreate(OperationRun& run, const std::string& uid, const CreateOptions& options);
   absl::Status DoUpdate(OperationRun& run, const std::string& uid, const v1::Workload& wanted,
                         const std::vector<std::string>& paths);
   absl::Status DoDelete(OperationRun& run, const std::string& uid, bool force);
@@ -114,7 +115,8 @@ class Workloads {
   absl::StatusOr<driver::Driver*> Enter(OperationRun& run, const std::string& uid, Use use,
                                         v1::Workload& workload);
   absl::Status Build(OperationRun& run, driver::Driver& driver, const v1::Workload& workload);
-  absl::Status Launch(OperationRun& run, driver::Driver& driver, v1::Workload& workload);
+  absl::Status Launch(OperationRun& run, driver::Driver& driver, v1::Workload& workload,
+                      driver::TerminalSize terminal_size = {});
   absl::Status LaunchFailed(OperationRun& run, driver::Driver& driver, v1::Workload& workload,
                             const absl::Status& why);
   // Removes what a cancelled Create had made.

@@ -102,8 +102,9 @@ class Sessions {
   virtual absl::StatusOr<std::unique_ptr<ExecSession>> Exec(const std::string& uid,
                                                             const ExecSpec& spec) = 0;
 
-  // The input of the workload's command. FAILED_PRECONDITION with NOT_RUNNING, or
-  // NO_STDIN when the run was made without one.
+  // The input of the workload's command; from Create on, so that what is sent before
+  // Start is there at the start, a terminal's size above all. FAILED_PRECONDITION with
+  // NOT_RUNNING, or NO_STDIN when the run was made without one.
   virtual absl::StatusOr<std::unique_ptr<Input>> OpenInput(const std::string& uid) = 0;
 };
 

@@ -39,11 +39,11 @@ grpc::ServerUnaryReactor* WorkloadService::CreateWorkload(Call* call,
                                                           const v1::CreateWorkloadRequest* request,
                                                           v1::CreateWorkloadResponse* response) {
   return service::Unary(context_, call, request, [=, this](const Caller& caller) -> absl::Status {
+    core::Workloads::CreateOptions options{.start = request->start(), .follow = request->follow()};
+    VX_ASSIGN_OR_RETURN(options.terminal_size, ToSize(request->terminal_size()));
     VX_ASSIGN_OR_RETURN(
         core::Created created,
-        context_.core.workloads().Create(request->workload(),
-                                         {.start = request->start(), .follow = request->follow()},
-                                         KeyOf(caller, *request)));
+        context_.core.workloads().Create(request->workload(), options, KeyOf(caller, *request)));
     *response->mutable_operation() = std::move(created.operation);
     if (!created.workload.uid().empty()) {
       *response->mutable_workload() = std::move(created.workload);

@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
+#include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/store/backup.h"
 #include "daemon/store/migrations.h"
@@ -14,8 +15,11 @@
 namespace vx::store {
 namespace {
 
-// Kept for the ends of what was begun, for what is observed, and for stop and rm.
-constexpr uint64_t kReserveBytes = uint64_t{8} << 20;
+// Free for the ends of what was begun, for what is observed, and for stop and rm: others
+// may take it before us, which the ballast is for.
+constexpr int64_t kReserveBytes = int64_t{8} << 20;
+// What a transaction takes at most, and a checkpoint after it.
+constexpr int64_t kTransactionBytes = int64_t{512} << 10;
 
 absl::Status Damaged(const absl::Status& why, const std::string& path) {
   const std::string newest = NewestBackup(path);
@@ -52,7 +56,9 @@ absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
   VX_RETURN_IF_ERROR(database.status());
   VX_ASSIGN_OR_RETURN(Database reader, Database::OpenExisting(path));
   VX_RETURN_IF_ERROR(reader.Execute("PRAGMA query_only = ON; PRAGMA cache_size = -2048"));
-  auto store = std::unique_ptr<Store>(new Store(*std::move(database), std::move(reader), path));
+  VX_ASSIGN_OR_RETURN(Ballast ballast, Ballast::Open(ParentOf(path) + "/ballast"));
+  auto store = std::unique_ptr<Store>(
+      new Store(*std::move(database), std::move(reader), std::move(ballast), path));
   VX_RETURN_IF_ERROR(store->Tidy());
   return store;
 }
@@ -69,15 +75,30 @@ absl::Status Store::StageRestore(const std::string& file) {
   return store::StageRestore(file, path_);
 }
 
-absl::Status Store::CheckRoom() const {
+absl::StatusOr<int64_t> Store::FreeBytes() const {
   struct statvfs fs{};
   if (statvfs(path_.c_str(), &fs) < 0) return ErrnoError(errno, absl::StrCat("statvfs ", path_));
-  const uint64_t free = uint64_t{fs.f_bavail} * fs.f_frsize;
-  return free < kReserveBytes ? DiskFull() : absl::OkStatus();
+  return static_cast<int64_t>(uint64_t{fs.f_bavail} * fs.f_frsize);
+}
+
+// What is missing of the ballast is owed, whoever has the room meanwhile.
+absl::Status Store::CheckRoom() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  VX_ASSIGN_OR_RETURN(int64_t free, FreeBytes());
+  if (free < kReserveBytes + ballast_.missing()) return DiskFull();
+  ballast_.Fill();
+  return absl::OkStatus();
+}
+
+// Others may be quicker to take what is given back: then more is.
+void Store::KeepRoom() {
+  absl::StatusOr<int64_t> free = FreeBytes();
+  while (free.ok() && *free < kTransactionBytes && ballast_.Release()) free = FreeBytes();
 }
 
 absl::StatusOr<Transaction> Store::Begin(Durability durability) {
   Transaction transaction(*this);
+  KeepRoom();
   if (durability != durability_) {
     VX_RETURN_IF_ERROR(database_.Execute(durability == Durability::kPromise
                                              ? "PRAGMA synchronous = FULL"

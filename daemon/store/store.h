@@ -19,6 +19,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "daemon/store/ballast.h"
 #include "daemon/store/sqlite.h"
 #include "vx/v1/event_service.pb.h"
 #include "vx/v1/operation.pb.h"
@@ -139,11 +140,13 @@ class Store {
   absl::Status StageRestore(const std::string& file);
 
   View Read() { return View(*this); }
+  // On a full disk it gives a piece of the store's ballast back, so that what must be
+  // recorded still can: ends, observations, and what makes room.
   absl::StatusOr<Transaction> Begin(Durability durability);
 
   // RESOURCE_EXHAUSTED (DISK_FULL) when the disk has so little room that what is begun
-  // now might not be recorded to its end.
-  absl::Status CheckRoom() const;
+  // now might not be recorded to its end. Takes the ballast again when there is room.
+  absl::Status CheckRoom();
 
   // Told of every committed event, in order of revision, under the store's lock:
   // it must be quick and must not use the store. Set once, before the first
@@ -155,12 +158,19 @@ class Store {
  private:
   friend class View;
   friend class Transaction;
-  Store(Database database, Database reader, std::string path)
-      : database_(std::move(database)), reader_(std::move(reader)), path_(std::move(path)) {}
+  Store(Database database, Database reader, Ballast ballast, std::string path)
+      : database_(std::move(database)),
+        ballast_(std::move(ballast)),
+        reader_(std::move(reader)),
+        path_(std::move(path)) {}
   absl::Status Tidy();
+  // Of the disk, for us.
+  absl::StatusOr<int64_t> FreeBytes() const;
+  void KeepRoom();
 
   std::mutex mutex_;
   Database database_;  // guarded by mutex_
+  Ballast ballast_;    // guarded by mutex_
   std::mutex reader_mutex_;
   Database reader_;  // guarded by reader_mutex_
   const std::string path_;

@@ -24,7 +24,6 @@
 #include "absl/time/time.h"
 #include "daemon/base/unique_fd.h"
 #include "plugins/cgroup/limits.h"
-#include "plugins/cgroup/oom_notice.h"
 #include "plugins/cgroup/stats.h"
 
 namespace vx::cgroup {
@@ -87,15 +86,14 @@ class Cgroup {
   // is empty. Fine when it is not there.
   virtual absl::Status Kill(absl::Duration timeout) = 0;
 
-  // How often the out-of-memory killer struck in it; 0 when it is not there.
+  // How often the out-of-memory killer struck in it; 0 when it is not there. The kernel
+  // counts before it signals the victim, so whoever has seen a process end sees why; and
+  // the count stays until Remove. No notice is needed for that.
   virtual int64_t OomKills() const = 0;
   // The little that is asked for often.
   virtual absl::StatusOr<CgroupUsage> Usage() const = 0;
   // All there is to know; NOT_FOUND when the group is not there.
   virtual absl::StatusOr<CgroupStats> Stats() const = 0;
-  // Tells of the killer's next strikes. NOT_FOUND when the group is not there,
-  // FAILED_PRECONDITION (CGROUP_CONTROLLERS) without the memory controller.
-  virtual absl::StatusOr<OomNotice> WatchOom() const = 0;
 
   virtual bool Exists() const = 0;
   // Removes the group, which must be empty, and its parent when that was the

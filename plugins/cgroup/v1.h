@@ -24,7 +24,6 @@ class CgroupV1 final : public Cgroup {
   int64_t OomKills() const override;
   absl::StatusOr<CgroupUsage> Usage() const override;
   absl::StatusOr<CgroupStats> Stats() const override;
-  absl::StatusOr<OomNotice> WatchOom() const override;
   bool Exists() const override;
   absl::Status Remove() override;
 

@@ -27,16 +27,6 @@ CpuStats ReadCpu(const KeyedFile& stat) {
 
 int64_t CgroupV2::OomKills() const { return ReadKey(File("memory.events"), "oom_kill"); }
 
-absl::StatusOr<OomNotice> CgroupV2::WatchOom() const {
-  if (!Exists()) return absl::NotFoundError(absl::StrCat("no cgroup ", group_));
-  if (!PathExists(File("memory.events"))) {
-    return LimitRefused({"memory (notice of its killer)", "memory", ""},
-                        absl::StrCat("the controller is not enabled in ", group_),
-                        "delegate the controller to the cgroups above it");
-  }
-  return OomNotice::OfV2(group_);
-}
-
 absl::StatusOr<CgroupUsage> CgroupV2::Usage() const {
   if (!Exists()) return absl::NotFoundError(absl::StrCat("no cgroup ", group_));
   CgroupUsage usage;

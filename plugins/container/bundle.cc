@@ -5,6 +5,7 @@
 #include "absl/strings/str_join.h"
 #include "nlohmann/json.hpp"
 #include "plugins/cgroup/cpus.h"
+#include "plugins/shim/protocol.h"
 
 namespace vx::container {
 namespace {
@@ -114,7 +115,9 @@ json Process(const BundleSpec& spec) {
   const Confinement& confinement = spec.confinement;
   const std::vector<std::string>& capabilities = confinement.capabilities;
   std::vector<std::string> args = spec.process.argv;
-  if (!spec.init_program.empty()) args.insert(args.begin(), kInitInside);
+  if (!spec.init_program.empty()) {
+    args.insert(args.begin(), {kInitInside, absl::StrCat("--exec-fd=", shim::kRuntimeExecFd)});
+  }
   json process = {
       {"args", args},
       {"env", Environment(spec)},

@@ -171,6 +171,7 @@ absl::StatusOr<ContainerDriver::Shim> ContainerDriver::LaunchShim(
     options.runtime.insert(options.runtime.end(),
                            {"--console-fd", absl::StrCat(shim::kRuntimeConsoleFd)});
   }
+  if (spec.init()) options.runtime.push_back("--keep-exec-fd");
   options.runtime.push_back(uid);
   VX_ASSIGN_OR_RETURN(Shim shim, shim::Client::Launch(options));
   return shim;

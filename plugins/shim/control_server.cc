@@ -64,6 +64,7 @@ bool ControlServer::ServeOne(Connection& connection) {
   const long n = Read(connection.fd, &request, sizeof request);
   if (n < 0) return errno == EAGAIN;
   if (n != sizeof request) return false;
+  if (request.verb == ControlVerb::kStart) TakeInputs();
   ControlReply reply{};
   if (!handler_.OnRequest(request, reply)) {
     connection.waits_for_start = true;
@@ -87,6 +88,14 @@ bool ControlServer::ServeInput(const Connection& connection) {
   memcpy(&header, g_buffer, sizeof header);
   handler_.OnInput(header.type, g_buffer + sizeof header, static_cast<size_t>(n) - sizeof header);
   return true;
+}
+
+// What was sent before a start is there at the start: the terminal's size above all. Who
+// has hung up is noticed in its turn.
+void ControlServer::TakeInputs() {
+  for (int i = 0; i < count_; ++i) {
+    if (connections_[i].is_input && handler_.TakesInput()) ServeInput(connections_[i]);
+  }
 }
 
 void ControlServer::Drop(int index) {

@@ -54,6 +54,7 @@ class ControlServer {
   // False when the connection is over.
   bool ServeOne(Connection& connection);
   bool ServeInput(const Connection& connection);
+  void TakeInputs();
   void Drop(int index);
 
   ControlHandler& handler_;

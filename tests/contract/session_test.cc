@@ -385,13 +385,18 @@ TEST_F(Exec, KeysOnATerminalAreSignalsAndTheEndOfInput) {
 
 class CommandInput : public SessionTest {
  protected:
-  v1::Workload LaunchReader(const std::vector<std::string>& command, bool tty = false) {
+  v1::Workload NewReader(const std::vector<std::string>& command, bool tty) {
     v1::Workload workload = NewWorkload(Behaviour::kForever);
     v1::WorkloadSpec* spec = workload.mutable_spec();
     spec->set_stdin(true);
     spec->set_tty(tty);
     spec->clear_command();
     for (const std::string& word : command) spec->add_command(word);
+    return workload;
+  }
+
+  v1::Workload LaunchReader(const std::vector<std::string>& command, bool tty = false) {
+    v1::Workload workload = NewReader(command, tty);
     Prepare(workload);
     Create(workload);
     Start(workload);
@@ -443,6 +448,18 @@ TEST_F(CommandInput, ATerminalIsTheCommandsOwnAndItsConsole) {
   WaitForOutput(workload.uid(), "got:hello\r\n");
   VX_EXPECT_OK(input->Resize({132, 43}));
   WaitForOutput(workload.uid(), "43 132\r\n");
+}
+
+TEST_F(CommandInput, ASizeThatIsSetBeforeTheStartIsThereAtTheStart) {
+  for (int round = 0; round < 20; ++round) {
+    v1::Workload workload = NewReader({"stty", "size"}, /*tty=*/true);
+    Prepare(workload);
+    Create(workload);
+    VX_EXPECT_OK(Open(workload.uid())->Resize({132, 43}));
+    Start(workload);
+    EXPECT_EQ(WaitForEnd(workload.uid()).code(), 0);
+    EXPECT_EQ(OutputOf(workload.uid()).out, "43 132\r\n");
+  }
 }
 
 }  // namespace

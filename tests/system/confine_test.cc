@@ -82,8 +82,28 @@ TEST_F(ConfineTest, AnInitReapsPassesSignalsOnAndEndsAsTheCommand) {
   EXPECT_EQ(RunScript({"--init"}, "trap 'exit 9' TERM; kill -TERM 1; while :; do :; done").code, 9);
   EXPECT_EQ(RunScript({"--init"}, "(true & exec true); sleep 0.2; ps -o stat | grep -c Z").out,
             "0\n");
-  EXPECT_EQ(Vxctl({"run", "--rm", "--kind=container", "--init", "busybox", "--", "nothing"}).code,
-            127);
+}
+
+TEST_F(ConfineTest, WithAnInitACommandThatCantBeRunIsToldAsWithoutOne) {
+  const struct {
+    std::string command;
+    int code;
+    const char* reason;
+  } cases[] = {{"nothing", 127, "COMMAND_NOT_FOUND"},
+               {"/no/such/file", 127, "COMMAND_NOT_FOUND"},
+               {"/etc/passwd", 126, "COMMAND_NOT_EXECUTABLE"},
+               {"/etc", 126, "COMMAND_NOT_EXECUTABLE"}};
+  for (const auto& each : cases) {
+    for (const char* init : {"--init=false", "--init"}) {
+      const Result result = Vxctl({"run", "--kind=container", "--name", "w", init, "busybox", "--",
+                                   each.command});
+      EXPECT_THAT(result, FailsSaying(each.code, {each.reason, each.command})) << init;
+      const Json exit = vx().Inspect("w")["status"]["exit"];
+      EXPECT_EQ(exit["code"], each.code) << exit;
+      EXPECT_THAT(std::string(exit["message"]), HasSubstr("could not be run")) << exit;
+      EXPECT_THAT(Vxctl({"rm", "w"}), Succeeds());
+    }
+  }
 }
 
 TEST_F(ConfineTest, NewPrivilegesAreForThoseThatAskForThem) {

@@ -115,6 +115,27 @@ class EscapeTest : public SharedDaemonTest, public testing::WithParamInterface<s
   static Result RunScript(const std::string& script, const Words& flags = {}) {
     return RunEvil(flags, {"sh", "-c", script});
   }
+  // A probe in the container "live" that waits for what comes in.
+  static void RunLive(const std::string& what, const Words& flags) {
+    Words words = {"run", "-d", "--kind=container", "--name", "live",
+                   absl::StrCat("--userns=", GetParam())};
+    words.insert(words.end(), flags.begin(), flags.end());
+    words.insert(words.end(), {"evil", "--", "/probe", what});
+    ASSERT_THAT(Vxctl(words), Succeeds());
+    ASSERT_TRUE(vx().WaitForLog("live", "watching\n"));
+  }
+  // Runs the commands in it until it wrote `text`; false when it does not.
+  static bool ExecUntil(const std::string& text, const std::vector<Words>& commands) {
+    for (int round = 0; round < 100; ++round) {
+      for (const Words& command : commands) {
+        Words words = {"exec", "live", "--"};
+        words.insert(words.end(), command.begin(), command.end());
+        Vxctl(words);
+      }
+      if (vx().Logs("live").find(text) != std::string::npos) return true;
+    }
+    return false;
+  }
   static std::string RuntimeDigest() {
     return RunProgram({"sha256sum", Program("vx-runtime")}).out;
   }
@@ -207,6 +228,22 @@ TEST_P(EscapeTest, TheRuntimeAsTheCommandIsNotWrittenTo) {
     const Result result = RunEvil({}, command);
     EXPECT_NE(result.code, 0) << result;
   }
+  EXPECT_EQ(RuntimeDigest(), before);
+}
+
+TEST_P(EscapeTest, ARuntimeThatComesInIsNotLookedInto) {
+  RunLive("reach", {});
+  // Until some were seen: they are there for a moment only.
+  EXPECT_TRUE(ExecUntil("saw\nsaw\nsaw\n", {{"true"}, {"sh", "-c", "true"}, {"nothing"}}));
+  EXPECT_THAT(vx().Logs("live"), Not(HasSubstr("DONE")));
+}
+
+TEST_P(EscapeTest, ARuntimeThatComesInIsNotWrittenTo) {
+  const std::string before = RuntimeDigest();
+  RunLive("overwrite", {});
+  EXPECT_TRUE(ExecUntil("held\n", {{"/script"}, {"/proc/self/exe"}, {"/exe"}, {"true"}}));
+  for (int i = 0; i < 20; ++i) Vxctl({"exec", "live", "--", "/script"});
+  EXPECT_THAT(vx().Logs("live"), Not(HasSubstr("DONE")));
   EXPECT_EQ(RuntimeDigest(), before);
 }
 

@@ -120,6 +120,11 @@ TEST_F(InsideTest, ATerminalInsideHasTheSizeOfTheOneOutside) {
   EXPECT_THAT(result.out, HasSubstr("typed\r\ntyped\r\n")) << result;
 }
 
+TEST_F(InsideTest, TheCommandOfARunFindsTheSizeOfTheTerminalWhenItStarts) {
+  Result result = OnTerminal("sleep 1", "run --rm -it --kind=container busybox -- stty size");
+  EXPECT_THAT(result.out, HasSubstr("33 77")) << result;
+}
+
 TEST_F(InsideTest, RunPassesItsInputOn) {
   Result result = RunProgram({"sh", "-c",
                               "printf 'one\\ntwo\\n' | " + Program("vxctl") +

@@ -196,6 +196,25 @@ TEST_F(FullDiskTest, ChangesAreRefusedWorkloadsGoOnAndItRecoversByItself) {
   EXPECT_THAT(vx_.Vxctl({"stop", "-t", "0s", "web"}), Succeeds());
 }
 
+TEST_F(FullDiskTest, WithNotAByteFreeStopKillAndRmWork) {
+  vx_.Start({.args = {"--set", "drivers.enabled=container"}});
+  for (const char* name : {"stopped", "killed", "removed", "asked"}) Run(name);
+  Fill();
+  EXPECT_THAT(vx_.Vxctl({"stop", "-t", "0s", "stopped"}), Succeeds());
+  EXPECT_THAT(vx_.Vxctl({"kill", "killed"}), Succeeds());
+  EXPECT_THAT(vx_.Vxctl({"rm", "-f", "removed"}), Succeeds());
+  EXPECT_THAT(vx_.Vxctl({"rm", "stopped", "killed"}), Succeeds());
+  EXPECT_EQ(vx_.Vxctl({"ls", "-a", "-q"}).out, "asked\n");
+  // What was given back for that is not for new changes.
+  EXPECT_THAT(vx_.Vxctl({"update", "asked", "-l", "n=1"}), FailsSaying(1, {"DISK_FULL"}));
+  Fill();
+  vx_.Kill();
+  vx_.Start({.args = {"--set", "drivers.enabled=container"}});
+  EXPECT_THAT(vx_.Vxctl({"stop", "-t", "0s", "asked"}), Succeeds());
+  Free();
+  EXPECT_THAT(vx_.Vxctl({"start", "asked"}), Succeeds());
+}
+
 // --- A host that goes down. ---
 
 class RebootTest : public InventoryTest, public testing::WithParamInterface<std::string> {

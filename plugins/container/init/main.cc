@@ -1,9 +1,16 @@
-// vx-init COMMAND ARGUMENT...: the first process of a container whose spec asks for one.
-// Runs the command, passes signals on to it, reaps what is orphaned, and ends as the
-// command did: with its exit status, or with 128 + N when signal N ended it.
+// vx-init [--exec-fd=N] COMMAND ARGUMENT...: the first process of a container whose spec
+// asks for one. Runs the command, passes signals on to it, reaps what is orphaned, and ends
+// as the command did: with its exit status, or with 128 + N when signal N ended it.
+//
+// To --exec-fd it writes errno (an int32_t) when the command can't be run, and closes it
+// when it could, as vx-runtime does for a command without an init.
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -31,12 +38,36 @@ void TakeTerminal() {
   tcsetpgrp(STDIN_FILENO, getpgrp());
 }
 
-[[noreturn]] void Execute(char** command, const sigset_t& mask) {
+// As vx-runtime does: nothing is tried as a script for the shell. Returns only with errno
+// of why it can't be run.
+int Search(char** command) {
+  if (command[0][0] == '\0') return ENOENT;
+  if (strchr(command[0], '/') != nullptr) {
+    execv(command[0], command);
+    return errno;
+  }
+  int error = ENOENT;
+  const char* path = getenv("PATH");
+  for (const char* dir = path; dir != nullptr; dir = strchr(dir, ':')) {
+    if (*dir == ':') ++dir;
+    const int size = static_cast<int>(strcspn(dir, ":"));
+    char program[PATH_MAX];
+    const int n = snprintf(program, sizeof program, "%.*s/%s", size, dir, command[0]);
+    if (size == 0 || n >= PATH_MAX) continue;
+    execv(program, command);
+    if (errno != ENOENT && errno != ENOTDIR) error = errno;
+  }
+  return error;
+}
+
+[[noreturn]] void Execute(char** command, const sigset_t& mask, int exec_fd) {
   TakeTerminal();
   sigprocmask(SIG_SETMASK, &mask, nullptr);
-  execvp(command[0], command);
-  const int error = errno;
-  fprintf(stderr, "vx-init: can't run \"%s\": %s\n", command[0], strerror(error));
+  if (exec_fd >= 0) fcntl(exec_fd, F_SETFD, FD_CLOEXEC);
+  const int32_t error = Search(command);
+  if (exec_fd < 0 || write(exec_fd, &error, sizeof error) != sizeof error) {
+    fprintf(stderr, "vx-init: can't run \"%s\": %s\n", command[0], strerror(error));
+  }
   _exit(error == ENOENT || error == ENOTDIR ? kNotFound : kNotExecutable);
 }
 
@@ -56,8 +87,13 @@ bool Reap(pid_t command, int& status) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  int exec_fd = -1;
+  if (argc > 1 && sscanf(argv[1], "--exec-fd=%d", &exec_fd) == 1) {
+    --argc;
+    ++argv;
+  }
   if (argc < 2) {
-    fprintf(stderr, "usage: vx-init COMMAND ARGUMENT...\n");
+    fprintf(stderr, "usage: vx-init [--exec-fd=N] COMMAND ARGUMENT...\n");
     return 2;
   }
   const sigset_t all = AllButFaults();
@@ -68,7 +104,8 @@ int main(int argc, char** argv) {
     perror("vx-init: fork");
     return kNotExecutable;
   }
-  if (command == 0) Execute(argv + 1, before);
+  if (command == 0) Execute(argv + 1, before, exec_fd);
+  if (exec_fd >= 0) close(exec_fd);
   while (true) {
     siginfo_t info;
     int status = 0;

@@ -219,7 +219,8 @@ absl::Status Creation::StartInit() {
     go_.write.reset();
     report_.read.reset();
     RunInit({config_, filter_, doors_, go_.read.get(), report_.write.get(), start_.get(),
-             console_fd_, options_.exec_fd, options_.error_fd, options_.die_with_parent});
+             console_fd_, options_.exec_fd, options_.error_fd, options_.die_with_parent,
+             options_.keep_exec_fd});
   }
   init_ = static_cast<pid_t>(pid);
   go_.read.reset();

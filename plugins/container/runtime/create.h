@@ -22,6 +22,8 @@ struct CreateOptions {
   int console_fd = -1;
   std::string console_socket;
   bool die_with_parent = false;
+  // The command gets exec_fd: it is an init (vx-init), and knows what to do with it.
+  bool keep_exec_fd = false;
 };
 
 // On failure nothing is left behind.

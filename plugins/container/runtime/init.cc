@@ -127,6 +127,7 @@ void RunInit(const InitTask& task) {
   if (write(task.report_fd, "R", 1) != 1) _exit(1);
   close(task.report_fd);
   if (!WaitForByte(task.start_fd)) _exit(1);
+  if (task.keep_exec_fd) fcntl(task.exec_fd, F_SETFD, 0);
   command.Run();
 }
 

@@ -27,6 +27,8 @@ struct InitTask {
   int error_fd = 2;
   // Die when the parent does, as far as the kernel helps with that.
   bool die_with_parent = false;
+  // The command is an init that answers to exec_fd.
+  bool keep_exec_fd = false;
 };
 
 [[noreturn]] void RunInit(const InitTask& task);

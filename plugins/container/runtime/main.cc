@@ -70,6 +70,8 @@ bool TakeFlag(CommandLine& line, const std::string& flag) {
     line.help = true;
   else if (flag == "--die-with-parent")
     line.create.die_with_parent = true;
+  else if (flag == "--keep-exec-fd")
+    line.create.keep_exec_fd = true;
   else if (flag == "--tty" || flag == "-t")
     line.exec.tty = true;
   else if (flag == "--detach" || flag == "-d")

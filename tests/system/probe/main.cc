@@ -4,6 +4,7 @@
 //           "NAME refused" or "NAME ERRNO"
 //   fds     opens files until no more can be had; prints how many
 //   inside  prints the device and inode of "." and "/"
+//   reach, overwrite   live.h
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/bpf.h>
@@ -19,6 +20,8 @@
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/system/probe/live.h"
 
 namespace {
 
@@ -127,6 +130,8 @@ int main(int argc, char** argv) {
   if (strcmp(what, "calls") == 0) return TryCalls();
   if (strcmp(what, "fds") == 0) return TakeDescriptors();
   if (strcmp(what, "inside") == 0) return ShowPlace();
-  fprintf(stderr, "usage: probe calls|fds|inside\n");
+  if (strcmp(what, "reach") == 0) ReachIn();
+  if (strcmp(what, "overwrite") == 0) Overwrite();
+  fprintf(stderr, "usage: probe calls|fds|inside|reach|overwrite\n");
   return 2;
 }

@@ -1,14 +1,18 @@
 #include "client/cli/parse.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include "client/cli/errors.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
+#include "vx/v1/workload.pb.h"
 
 namespace vx::cli {
 namespace {
+
+using testing::HasSubstr;
 
 TEST(ParsePort, TakesAllParts) {
   v1::PortMapping port = *ParsePort("8080:80");
@@ -114,6 +118,25 @@ TEST(Describe, NamesRefusedFieldsByTheirFlags) {
             "vxctl: 2 things are refused (INVALID_FIELDS)\n"
             "  --volume: not yet\n"
             "  page_size: odd\n");
+}
+
+// Of a message of the spec, and below it.
+void ExpectFlags(const google::protobuf::Descriptor& message, const std::string& path) {
+  for (int i = 0; i < message.field_count(); ++i) {
+    const std::string field = path + "." + message.field(i)->name();
+    const std::string text = Describe(InvalidFields({{field, "odd"}}));
+    const bool is_message = message.field(i)->message_type() == v1::Resources::descriptor() ||
+                            message.field(i)->message_type() == v1::Security::descriptor();
+    if (is_message) {
+      ExpectFlags(*message.field(i)->message_type(), field);
+    } else {
+      EXPECT_THAT(text, testing::Not(HasSubstr(field)));
+    }
+  }
+}
+
+TEST(Describe, KnowsTheFlagOfEachFieldOfASpec) {
+  ExpectFlags(*v1::WorkloadSpec::descriptor(), "spec");
 }
 
 TEST(ExitStatus, Is2ForMisuseOnly) {

@@ -26,13 +26,15 @@ inline CommandResult Vxctl(const FakeVxd& vxd, std::vector<std::string> words) {
 // One that is sent signals while it runs. Its streams go into pipes.
 class RunningVxctl {
  public:
-  RunningVxctl(const FakeVxd& vxd, std::vector<std::string> words) {
+  // `unread`: its stdout is a pipe that nobody reads.
+  RunningVxctl(const FakeVxd& vxd, std::vector<std::string> words, bool unread = false) {
     int out[2];
     int err[2];
     EXPECT_EQ(pipe2(out, O_CLOEXEC), 0);
     EXPECT_EQ(pipe2(err, O_CLOEXEC), 0);
     out_.reset(out[0]);
     err_.reset(err[0]);
+    if (unread) out_.reset();
     UniqueFd out_end(out[1]);
     UniqueFd err_end(err[1]);
     SpawnOptions options;
@@ -53,7 +55,7 @@ class RunningVxctl {
 
   CommandResult End() {
     CommandResult result;
-    result.out = Drain(out_.get());
+    if (out_.valid()) result.out = Drain(out_.get());
     result.err = Drain(err_.get());
     int status = 0;
     EXPECT_EQ(waitpid(pid_, &status, 0), pid_);

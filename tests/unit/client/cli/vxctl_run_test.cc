@@ -237,6 +237,24 @@ TEST(VxctlRun, ASecondCtrlCLeavesItRunning) {
   EXPECT_THAT(result.err, HasSubstr("vxctl logs -f web"));
 }
 
+TEST(VxctlRun, StopsWhatIsRemovedAtItsExitWhenNobodyReadsItsOutput) {
+  for (const bool remove : {true, false}) {
+    FakeVxd vxd;
+    Script script;
+    script.output = {Entry(v1::LOG_STREAM_STDOUT, "one\n")};
+    script.until_killed = true;
+    vxd.SetScript(script);
+    std::vector<std::string> words = kRun;
+    if (!remove) words.erase(words.begin() + 1);
+    RunningVxctl vxctl(vxd, words, /*unread=*/true);
+    const CommandResult result = vxctl.End();
+    EXPECT_EQ(result.exit_code, 141) << result.err;
+    auto stops = vxd.Asked<v1::StopWorkloadRequest>();
+    EXPECT_EQ(stops.size(), remove ? 1u : 0u);
+    EXPECT_EQ(result.err.find("left web running") == std::string::npos, remove) << result.err;
+  }
+}
+
 TEST(VxctlRun, CtrlCWhileDetachedStopsWaitingAndSaysHowToGoOn) {
   FakeVxd vxd;
   vxd.HoldOperations();

@@ -40,8 +40,9 @@ INSTANTIATE_TEST_SUITE_P(
                     "create --kind=vm --ip 1.2.3.4 busybox",
                     "create --kind=vm --name x --image busybox y", "run --kind=vm -it busybox",
                     "run --kind=vm --no-wait busybox", "run --kind=vm busybox echo hi",
-                    "exec a", "attach", "attach a --detach-keys nokey", "kill -s FROB a", "stop -t soon a", "wait a --timeout soon",
-                    "wait a --for=dancing", "logs a --tail few", "logs a --since yesterday", "logs",
+                    "exec a", "attach", "attach a --detach-keys nokey",
+                    "attach a --detach-keys ctrl-1", "run -it --kind=vm --detach-keys ctrl-- busybox",
+                    "kill -s FROB a", "stop -t soon a", "wait a --timeout soon", "wait a --for=dancing", "logs a --tail few", "logs a --since yesterday", "logs",
                     "events --since yesterday", "--progress=loud ls", "--host"));
 
 TEST(VxctlUsage, NamesTheKindsThatThereAre) {

@@ -162,7 +162,8 @@ TEST(Bundle, AnInitRunsTheCommand) {
   spec.init_program = "/usr/bin/vx-init";
   const Config config = ConfigOf(spec);
   EXPECT_EQ(config.process.args[0], "/dev/.vx-init");
-  EXPECT_EQ(config.process.args[1], "sh");
+  EXPECT_EQ(config.process.args[1], "--exec-fd=4");
+  EXPECT_EQ(config.process.args[2], "sh");
   EXPECT_EQ(config.mounts.back().source, "/usr/bin/vx-init");
 }
 
