@@ -6,6 +6,7 @@
 // are where paths.h says.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -83,6 +84,9 @@ class LibvirtDriver : public driver::Driver {
                                     gid_t group) const;
   // What is noted in a run's folder.
   static absl::StatusOr<v1::Workload> ReadWorkload(const std::string& run);
+  absl::Status UpdateRunning(const Machine& machine, const v1::Resources& resources);
+  absl::Status PlugProcessors(const Machine& machine, Domain& domain, int wanted);
+  absl::Status SetMemory(const Machine& machine, Domain& domain, int64_t bytes);
   absl::Status LimitCpus(const Machine& machine) const;
   void RemoveDomain(const Machine& machine) const;
   // All but its processes and its domain.
@@ -101,6 +105,9 @@ class LibvirtDriver : public driver::Driver {
   const QemuGroups qemu_groups_;
   Host host_;
   MachineHost machine_host_;
+  // Has the guest's agent put processors to use that were plugged in; returns when it
+  // did. Null while there is no agent that can: then none is plugged in.
+  std::function<absl::Status(const std::string& uid)> online_cpus_;
   std::once_flag adopted_;
 
   absl::Mutex observer_mutex_;

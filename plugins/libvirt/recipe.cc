@@ -1,5 +1,8 @@
 #include "plugins/libvirt/recipe.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
 #include "plugins/shim/protocol.h"
@@ -7,9 +10,8 @@
 namespace vx::libvirt {
 namespace {
 
-constexpr const char* kCapabilities[] = {"pause", "logs", "stats"};
+constexpr const char* kCapabilities[] = {"pause", "logs", "stats", "update-live"};
 constexpr const char* kMissing[] = {
-    "update-live: a VM's processors and memory are changed while it is stopped",
     "exec: the guest's agent runs one command only",
 };
 
@@ -83,6 +85,7 @@ DomainSpec MakeDomainSpec(const Machine& machine, const v1::Workload& workload, 
   spec.initramfs = equipment.boot.initramfs;
   spec.memory_bytes = GuestMemory(resources);
   spec.vcpus = VirtualCpus(resources);
+  spec.most_vcpus = std::max<int>(spec.vcpus, std::thread::hardware_concurrency());
   spec.disk = paths.disk(workload.uid());
   spec.disposable_disk = workload.spec().remove_on_exit();
   spec.output_socket = absl::StrCat(machine.dir(), "/", shim::kOutputSocket);
