@@ -1,10 +1,12 @@
 // One libvirt domain.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 
 struct _virDomain;
 
@@ -25,6 +27,19 @@ class Domain {
 
   // NOT_FOUND when it is gone.
   absl::StatusOr<bool> IsPaused();
+
+  // Bytes that the guest has, without what its balloon holds.
+  absl::StatusOr<int64_t> Memory();
+  // Has the balloon take or give until the guest has `bytes`, never more than it booted
+  // with; returns when it does. DEADLINE_EXCEEDED (BALLOON) when a guest that uses more
+  // gave back less within `timeout`.
+  absl::Status SetMemory(int64_t bytes, absl::Duration timeout);
+
+  // Processors that are plugged in, and how many there may be.
+  absl::StatusOr<int> Processors();
+  absl::StatusOr<int> MostProcessors();
+  // Plugs in more; the guest has to put them to use.
+  absl::Status PlugProcessors(int count);
 
   // Returns when libvirt is on speaking terms with the domain's QEMU, which after
   // an opening takes a moment; an error when it is gone.

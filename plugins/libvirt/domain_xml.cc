@@ -1,5 +1,6 @@
 #include "plugins/libvirt/domain_xml.h"
 
+#include <algorithm>
 #include <pugixml.hpp>
 #include <sstream>
 
@@ -14,7 +15,7 @@ namespace {
 constexpr int kTranslationCacheMib = 64;
 
 // Of PCI; q35 has its own devices in 0 and 31.
-constexpr int kDiskSlot = 2, kSerialSlot = 3;
+constexpr int kDiskSlot = 2, kSerialSlot = 3, kBalloonSlot = 4;
 
 pugi::xml_node Text(pugi::xml_node parent, const char* name, const std::string& value) {
   pugi::xml_node node = parent.append_child(name);
@@ -103,6 +104,15 @@ void AddPorts(pugi::xml_node devices, const DomainSpec& spec) {
   AddChannel(devices, shim::kOutputPort, "connect", spec.output_socket);
 }
 
+// Gives pages that the guest does not use back to the host by itself. What it was told
+// to give up it does not take again when it runs short: memory that was taken is.
+void AddBalloon(pugi::xml_node devices) {
+  pugi::xml_node balloon = Child(devices, "memballoon", "model", "virtio");
+  Set(balloon, "autodeflate", "off");
+  Set(balloon, "freePageReporting", "on");
+  SetSlot(balloon, kBalloonSlot);
+}
+
 void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
   pugi::xml_node devices = domain.append_child("devices");
   Text(devices, "emulator", spec.emulator);
@@ -110,7 +120,7 @@ void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
   Set(Child(devices, "controller", "type", "usb"), "model", "none");
   SetSlot(Child(devices, "controller", "type", "virtio-serial"), kSerialSlot);
   AddPorts(devices, spec);
-  Child(devices, "memballoon", "model", "none");
+  AddBalloon(devices);
 }
 
 // Nothing is relabelled: bases are shared, and what is a VM's own was handed to it.
@@ -143,7 +153,8 @@ std::string DomainXml(const DomainSpec& spec) {
   Text(domain, "name", spec.name);
   Text(domain, "uuid", UuidOf(spec.uid));
   Set(Text(domain, "memory", absl::StrCat(spec.memory_bytes / 1024)), "unit", "KiB");
-  Text(domain, "vcpu", absl::StrCat(spec.vcpus));
+  Set(Text(domain, "vcpu", absl::StrCat(std::max(spec.vcpus, spec.most_vcpus))), "current",
+      absl::StrCat(spec.vcpus));
   AddBoot(domain, spec);
   AddProcessor(domain, spec);
   Text(domain, "on_poweroff", "destroy");

@@ -19,6 +19,8 @@ struct DomainSpec {
   std::string initramfs;
   int64_t memory_bytes = 0;
   int vcpus = 1;
+  // As many may be plugged in later; never less than `vcpus`.
+  int most_vcpus = 1;
   // qcow2.
   std::string disk;
   // The disk goes with the workload: the guest's flushes need not reach it.

@@ -215,13 +215,6 @@ absl::Status LibvirtDriver::Thaw(const Machine& machine) {
   return domain.Resume();
 }
 
-absl::Status LibvirtDriver::Update(const std::string& uid, const v1::Resources& resources) {
-  MachinePtr machine = Find(uid);
-  if (!machine || machine->ended()) return absl::OkStatus();
-  return Error(absl::StatusCode::kFailedPrecondition, "STOP_FIRST",
-               "a VM's resources can be changed only while it is stopped", "stop it first");
-}
-
 absl::Status LibvirtDriver::Delete(const std::string& uid) {
   MachinePtr machine = Find(uid);
   if (!machine) return RemoveRun(uid);
@@ -354,8 +347,12 @@ absl::StatusOr<driver::Process> LibvirtDriver::ReadProcess(const std::string& ui
 bool LibvirtDriver::IsPaused(const Machine& machine) const {
   if (machine.State() != shim::RunState::kRunning) return false;
   auto domain = FindDomain(machine);
-  if (!domain.ok()) return false;
-  return domain->IsPaused().value_or(false);
+  const absl::StatusOr<bool> paused =
+      domain.ok() ? domain->IsPaused() : absl::StatusOr<bool>(domain.status());
+  // While libvirt can't be asked, what was known last.
+  if (absl::IsUnavailable(paused.status())) return machine.was_paused();
+  machine.NotePaused(paused.value_or(false));
+  return paused.value_or(false);
 }
 
 }  // namespace vx::libvirt

@@ -6,6 +6,7 @@
 // are where paths.h says.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -89,6 +90,11 @@ class LibvirtDriver : public driver::Driver, public driver::Sessions {
                                     gid_t group) const;
   // What is noted in a run's folder.
   static absl::StatusOr<v1::Workload> ReadWorkload(const std::string& run);
+  absl::Status UpdateRunning(const Machine& machine, const v1::Resources& resources);
+  // Returns once the guest uses so many.
+  absl::Status UseProcessors(const Machine& machine, int wanted) const;
+  absl::Status PlugProcessors(const Machine& machine, Domain& domain, int wanted);
+  absl::Status SetMemory(const Machine& machine, Domain& domain, int64_t bytes);
   absl::Status LimitCpus(const Machine& machine) const;
   void RemoveDomain(const Machine& machine) const;
   // All but its processes and its domain.

@@ -30,6 +30,22 @@ const std::vector<std::string>& NeededModules() {
   return *kModules;
 }
 
+// Those that a guest is better off with; a kernel may lack them.
+const std::vector<std::string>& UsefulModules() {
+  static const auto* const kModules = new std::vector<std::string>{"virtio_balloon"};
+  return *kModules;
+}
+
+absl::StatusOr<std::vector<std::string>> FindModules(const GuestKernel& kernel) {
+  VX_ASSIGN_OR_RETURN(KernelModules modules, KernelModules::Open(kernel.modules));
+  std::vector<std::string> names = NeededModules();
+  VX_RETURN_IF_ERROR(modules.Resolve(names).status());
+  for (const std::string& name : UsefulModules()) {
+    if (modules.Resolve({name}).ok()) names.push_back(name);
+  }
+  return modules.Resolve(names);
+}
+
 bool IsCloud(const std::string& version) { return absl::StrContains(version, "cloud"); }
 
 // Takes a number or a run of other characters off the front.
@@ -42,10 +58,7 @@ absl::string_view TakePart(absl::string_view& rest) {
   return part;
 }
 
-bool Bootable(const GuestKernel& kernel) {
-  auto modules = KernelModules::Open(kernel.modules);
-  return modules.ok() && modules->Resolve(NeededModules()).ok();
-}
+bool Bootable(const GuestKernel& kernel) { return FindModules(kernel).ok(); }
 
 absl::StatusOr<GuestKernel> NamedKernel(const std::string& path, const KernelFolders& folders) {
   GuestKernel kernel = {.path = path};
@@ -57,13 +70,12 @@ absl::StatusOr<GuestKernel> NamedKernel(const std::string& path, const KernelFol
     return Error(absl::StatusCode::kNotFound, "NO_GUEST_KERNEL",
                  absl::StrCat("there is no guest kernel at ", path, " (vm.kernel)"), kHint);
   }
-  if (!Bootable(kernel)) {
-    return Error(
-        absl::StatusCode::kNotFound, "NO_GUEST_KERNEL",
-        absl::StrCat("the guest kernel ", path, " has no virtio modules in ", kernel.modules),
-        kHint);
-  }
-  return kernel;
+  const absl::Status modules = FindModules(kernel).status();
+  if (modules.ok()) return kernel;
+  return Error(absl::StatusCode::kNotFound, "NO_GUEST_KERNEL",
+               absl::StrCat("the guest kernel ", path,
+                            " can't boot a guest from its disk: ", modules.message()),
+               kHint);
 }
 
 std::string HashName(absl::string_view content) {
@@ -151,9 +163,8 @@ absl::StatusOr<std::string> BuildInitramfs(const std::string& agent,
 
 absl::StatusOr<BootFiles> MakeBootFiles(const GuestKernel& kernel, const std::string& agent,
                                         const std::string& cache_dir) {
-  VX_ASSIGN_OR_RETURN(KernelModules modules, KernelModules::Open(kernel.modules));
-  VX_ASSIGN_OR_RETURN(std::vector<std::string> needed, modules.Resolve(NeededModules()));
-  VX_ASSIGN_OR_RETURN(std::string initramfs, BuildInitramfs(agent, needed));
+  VX_ASSIGN_OR_RETURN(std::vector<std::string> modules, FindModules(kernel));
+  VX_ASSIGN_OR_RETURN(std::string initramfs, BuildInitramfs(agent, modules));
   VX_ASSIGN_OR_RETURN(std::string image, ReadFile(kernel.path));
   VX_RETURN_IF_ERROR(MakeDirs(cache_dir, 0755));
   BootFiles files;

@@ -10,6 +10,7 @@
 // was begun, and tells an end by wish from an accident.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -114,6 +115,10 @@ class Machine : public std::enable_shared_from_this<Machine> {
   // What its start consisted of; nothing before.
   std::vector<driver::Stage> Stages() const;
 
+  // What its domain was when somebody looked last.
+  void NotePaused(bool paused) const { was_paused_ = paused; }
+  bool was_paused() const { return was_paused_; }
+
   // Notes, for a later vxd too, that the command is let go now.
   absl::Status MarkStarted();
   // InfinitePast before.
@@ -140,6 +145,7 @@ class Machine : public std::enable_shared_from_this<Machine> {
   const std::string name_;
   const std::string dir_;
 
+  mutable std::atomic<bool> was_paused_ = false;
   mutable absl::Mutex mutex_;
   std::shared_ptr<shim::Client> shim_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<QemuProcess> qemu_ ABSL_GUARDED_BY(mutex_);

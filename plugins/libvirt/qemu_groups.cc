@@ -1,5 +1,7 @@
 #include "plugins/libvirt/qemu_groups.h"
 
+#include <utility>
+
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
@@ -17,13 +19,19 @@ absl::Status WhereItCan(const absl::Status& status) {
 
 }  // namespace
 
-QemuGroups::QemuGroups(const driver::Environment& environment)
+QemuGroups::QemuGroups(const driver::Environment& environment,
+                       std::optional<cgroup::CgroupLayout> layout)
     : parent_(absl::StrCat(driver::CgroupParent(environment), "/vx-", environment.instance_id,
-                           "-vm")) {}
+                           "-vm")),
+      layout_(std::move(layout)) {}
 
 absl::StatusOr<QemuGroups::Group> QemuGroups::Open(const std::string& uid) const {
   Group group;
-  VX_ASSIGN_OR_RETURN(group.layout, cgroup::FindCgroups());
+  if (layout_) {
+    group.layout = *layout_;
+  } else {
+    VX_ASSIGN_OR_RETURN(group.layout, cgroup::FindCgroups());
+  }
   group.path = absl::StrCat(parent_, "/", uid);
   group.cgroup = cgroup::Cgroup::Open(group.layout, group.path);
   return group;
@@ -58,6 +66,11 @@ absl::Status QemuGroups::LimitTime(const std::string& uid, const v1::Resources& 
   VX_ASSIGN_OR_RETURN(Group group, Open(uid));
   const absl::Status status = group.cgroup->Apply(limit);
   return *limit.cpu_quota >= 0 ? status : WhereItCan(status);
+}
+
+absl::Status QemuGroups::BoundMemory(const std::string& uid, int64_t guest_memory) const {
+  VX_ASSIGN_OR_RETURN(Group group, Open(uid));
+  return WhereItCan(group.cgroup->Apply({.memory_bytes = MemoryBound(guest_memory)}));
 }
 
 absl::Status QemuGroups::Update(const std::string& uid, const v1::Resources& resources,

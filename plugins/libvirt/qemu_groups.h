@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
@@ -20,7 +21,9 @@ namespace vx::libvirt {
 // Keeps no state; thread-safe.
 class QemuGroups {
  public:
-  explicit QemuGroups(const driver::Environment& environment);
+  // `layout` is that of a test, in place of the host's.
+  explicit QemuGroups(const driver::Environment& environment,
+                      std::optional<cgroup::CgroupLayout> layout = std::nullopt);
 
   // Makes the group with all limits but the one on time: with a hundredth of a cpu a
   // guest would boot for minutes. CGROUP_CONTROLLERS for one that was asked for and
@@ -33,6 +36,9 @@ class QemuGroups {
 
   // Sets the limit on time, for a guest with `vcpus` processors.
   absl::Status LimitTime(const std::string& uid, const v1::Resources& resources, int vcpus) const;
+
+  // For a guest of that size.
+  absl::Status BoundMemory(const std::string& uid, int64_t guest_memory) const;
 
   // Sets all limits anew.
   absl::Status Update(const std::string& uid, const v1::Resources& resources, int vcpus) const;
@@ -57,6 +63,7 @@ class QemuGroups {
   absl::Status Limit(const Group& group, const v1::Resources& resources) const;
 
   const std::string parent_;
+  const std::optional<cgroup::CgroupLayout> layout_;
 };
 
 }  // namespace vx::libvirt

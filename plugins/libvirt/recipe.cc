@@ -1,5 +1,8 @@
 #include "plugins/libvirt/recipe.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
 #include "plugins/shim/protocol.h"
@@ -7,10 +10,8 @@
 namespace vx::libvirt {
 namespace {
 
-constexpr const char* kCapabilities[] = {"pause", "logs", "stats", "exec", "attach"};
-constexpr const char* kMissing[] = {
-    "update-live: a VM's processors and memory are changed while it is stopped",
-};
+constexpr const char* kCapabilities[] = {"pause", "logs",   "stats",
+                                         "exec",  "attach", "update-live"};
 
 // A spec says how much a command may reach of the host's kernel; in a VM there is none of
 // it to reach.
@@ -74,6 +75,7 @@ DomainSpec MakeDomainSpec(const Machine& machine, const v1::Workload& workload, 
   spec.initramfs = equipment.boot.initramfs;
   spec.memory_bytes = GuestMemory(resources);
   spec.vcpus = VirtualCpus(resources);
+  spec.most_vcpus = std::max<int>(spec.vcpus, std::thread::hardware_concurrency());
   spec.disk = paths.disk(workload.uid());
   spec.disposable_disk = workload.spec().remove_on_exit();
   spec.output_socket = absl::StrCat(machine.dir(), "/", shim::kOutputSocket);
@@ -87,7 +89,6 @@ v1::DriverInfo Describe(const Host& host) {
   info.set_name("libvirt");
   info.set_kind(v1::KIND_VM);
   for (const char* capability : kCapabilities) info.add_capabilities(capability);
-  for (const char* missing : kMissing) info.add_missing(missing);
   (*info.mutable_facts())["uri"] = host.uri();
   auto equipment = host.equipment();
   if (!equipment.ok()) {

@@ -24,6 +24,24 @@ std::optional<std::string> ReadValue(const std::string& path) {
   return std::string(absl::StripAsciiWhitespace(*text));
 }
 
+// The limit's file in the process's cgroup; empty when there is neither.
+std::string FileOf(int pid, const std::string& controller, const std::string& v1_file,
+                   const std::string& v2_file) {
+  const std::string membership = ReadFile(absl::StrCat("/proc/", pid, "/cgroup")).value_or("");
+  for (absl::string_view line : absl::StrSplit(membership, '\n', absl::SkipEmpty())) {
+    const std::vector<std::string> fields = absl::StrSplit(line, absl::MaxSplits(':', 2));
+    if (fields.size() != 3) continue;
+    const std::vector<std::string> controllers = absl::StrSplit(fields[1], ',');
+    if (absl::c_linear_search(controllers, controller)) {
+      return absl::StrCat(kCgroups, "/", fields[1], fields[2], "/", v1_file);
+    }
+    if (fields[1].empty() && PathExists(absl::StrCat(kCgroups, "/cgroup.controllers"))) {
+      return absl::StrCat(kCgroups, fields[2], "/", v2_file);
+    }
+  }
+  return "";
+}
+
 // All folders below `top`, parents first.
 std::vector<std::string> CgroupsBelow(const std::string& top) {
   std::vector<std::string> found;
@@ -49,19 +67,14 @@ void KillAndRemove(const std::string& dir) {
 
 std::optional<std::string> CgroupValue(int pid, const std::string& controller,
                                        const std::string& v1_file, const std::string& v2_file) {
-  const std::string membership = ReadFile(absl::StrCat("/proc/", pid, "/cgroup")).value_or("");
-  for (absl::string_view line : absl::StrSplit(membership, '\n', absl::SkipEmpty())) {
-    const std::vector<std::string> fields = absl::StrSplit(line, absl::MaxSplits(':', 2));
-    if (fields.size() != 3) continue;
-    const std::vector<std::string> controllers = absl::StrSplit(fields[1], ',');
-    if (absl::c_linear_search(controllers, controller)) {
-      return ReadValue(absl::StrCat(kCgroups, "/", fields[1], fields[2], "/", v1_file));
-    }
-    if (fields[1].empty() && PathExists(absl::StrCat(kCgroups, "/cgroup.controllers"))) {
-      return ReadValue(absl::StrCat(kCgroups, fields[2], "/", v2_file));
-    }
-  }
-  return std::nullopt;
+  const std::string file = FileOf(pid, controller, v1_file, v2_file);
+  return file.empty() ? std::nullopt : ReadValue(file);
+}
+
+bool SetCgroupValue(int pid, const std::string& controller, const std::string& v1_file,
+                    const std::string& v2_file, const std::string& value) {
+  const std::string file = FileOf(pid, controller, v1_file, v2_file);
+  return !file.empty() && WriteToFile(file, value).ok();
 }
 
 std::vector<std::string> CgroupsNamed(const std::string& part) {

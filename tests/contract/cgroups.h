@@ -12,6 +12,10 @@ namespace vx::contract {
 std::optional<std::string> CgroupValue(int pid, const std::string& controller,
                                        const std::string& v1_file, const std::string& v2_file);
 
+// Writes to that file. False when it is not there, or the kernel refuses.
+bool SetCgroupValue(int pid, const std::string& controller, const std::string& v1_file,
+                    const std::string& v2_file, const std::string& value);
+
 // Folders in any hierarchy whose name holds `part`, parents first.
 std::vector<std::string> CgroupsNamed(const std::string& part);
 

@@ -1,6 +1,10 @@
 // Limits are real, and Stats is about the run.
+#include <signal.h>
+
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "daemon/base/file.h"
 #include "tests/contract/cgroups.h"
 #include "tests/contract/contract_test.h"
 
@@ -120,12 +124,136 @@ TEST_F(Limits, AGuestSeesItsMemoryAndItsCpus) {
   EXPECT_LE(Figure(output, "memory"), 160 * 1024);
   EXPECT_EQ(Figure(output, "cpus"), 2);
   ExpectSaneUsage(workload.uid());
+}
 
-  v1::Resources more = workload.spec().resources();
-  more.set_memory_bytes(192 * kMiB);
-  EXPECT_THAT(
-      driver().Update(workload.uid(), more),
-      AnyOf(absl::OkStatus(), IsError(absl::StatusCode::kFailedPrecondition, "STOP_FIRST")));
+TEST_F(Limits, ARunningGuestGivesMemoryBackAndGetsItAgain) {
+  if (!Subject::Get().vm()) GTEST_SKIP() << "a container's limit moves with its cgroup";
+  v1::Workload workload = NewWorkload(Behaviour::kReportsOnUsr1);
+  v1::Resources& resources = *workload.mutable_spec()->mutable_resources();
+  resources.set_memory_bytes(256 * kMiB);
+  Prepare(workload);
+  Create(workload);
+  Start(workload);
+  const int64_t pid = PidOf(workload.uid());
+  auto reader = OpenLog(workload.uid());
+  ASSERT_NE(reader, nullptr);
+  auto figure = [&](const std::string& key) {
+    VX_EXPECT_OK(driver().Kill(workload.uid(), SIGUSR1));
+    return Figure(ReadUntil(*reader, "cpus ", patience()), key);
+  };
+  ReadUntil(*reader, "ready", patience());
+  const int64_t at_boot = figure("memory");
+  EXPECT_GT(at_boot, 180 * 1024);
+
+  resources.set_memory_bytes(160 * kMiB);
+  VX_ASSERT_OK(driver().Update(workload.uid(), resources));
+  EXPECT_NEAR(figure("memory"), at_boot - 96 * 1024, 8 * 1024);
+  EXPECT_THAT(MemoryLimit(pid), Optional(absl::StrCat((160 * 65 / 64 + 512) * kMiB + kMiB / 2)));
+
+  resources.set_memory_bytes(256 * kMiB);
+  VX_ASSERT_OK(driver().Update(workload.uid(), resources));
+  EXPECT_NEAR(figure("memory"), at_boot, 8 * 1024);
+  EXPECT_THAT(MemoryLimit(pid), Optional(absl::StrCat((256 + 4 + 512) * kMiB)));
+
+  resources.set_memory_bytes(257 * kMiB);
+  EXPECT_THAT(driver().Update(workload.uid(), resources),
+              IsError(absl::StatusCode::kFailedPrecondition, "STOP_FIRST"));
+}
+
+TEST_F(Limits, AGuestThatUsesItsMemoryKeepsIt) {
+  if (!Subject::Get().vm()) GTEST_SKIP() << "a container's limit moves with its cgroup";
+  v1::Workload workload = LaunchLimited(256 * kMiB, 1);
+  WaitForOutput(workload.uid(), "cpus ");
+  const int64_t pid = PidOf(workload.uid());
+  v1::Resources less = workload.spec().resources();
+  less.set_memory_bytes(8 * kMiB);  // less than its kernel takes
+  EXPECT_THAT(driver().Update(workload.uid(), less),
+              IsError(absl::StatusCode::kFailedPrecondition, "LIMITS_REFUSED"));
+  EXPECT_THAT(MemoryLimit(pid), Optional(absl::StrCat((256 + 4 + 512) * kMiB)));
+  ExpectPresence(workload.uid(), Presence::kRunning);
+}
+
+TEST_F(Limits, ARunningGuestIsHeldToFewerCpusAtOnce) {
+  if (!Subject::Get().vm()) GTEST_SKIP() << "seen of containers above";
+  v1::Workload workload = LaunchLimited(128 * kMiB, 2);
+  WaitForOutput(workload.uid(), "cpus 2");
+  const int64_t pid = PidOf(workload.uid());
+  EXPECT_EQ(CpuLimit(pid), -1);
+  v1::Resources resources = workload.spec().resources();
+  resources.set_cpus(0.5);
+  VX_ASSERT_OK(driver().Update(workload.uid(), resources));
+  EXPECT_EQ(CpuLimit(pid), 50);
+  resources.set_cpus(2);
+  resources.set_cpu_weight(200);
+  VX_ASSERT_OK(driver().Update(workload.uid(), resources));
+  EXPECT_EQ(CpuLimit(pid), -1);
+  EXPECT_THAT(CgroupValue(static_cast<int>(pid), "cpu", "cpu.shares", "cpu.weight"),
+              Optional(AnyOf(std::string("2048"), std::string("200"))));
+  resources.set_cpus(10000);
+  EXPECT_THAT(driver().Update(workload.uid(), resources),
+              IsError(absl::StatusCode::kFailedPrecondition, "STOP_FIRST"));
+}
+
+// The first of the four ids of a line of /proc/PID/status; -1 without one.
+int64_t IdOf(int64_t pid, const std::string& key) {
+  const std::string status = ReadFile(absl::StrCat("/proc/", pid, "/status")).value_or("");
+  for (absl::string_view line : absl::StrSplit(status, '\n')) {
+    const std::vector<std::string> fields = absl::StrSplit(line, '\t');
+    int64_t id = -1;
+    if (fields.size() == 5 && fields[0] == key + ":" && fields[1] == fields[4] &&
+        absl::SimpleAtoi(fields[1], &id)) {
+      return id;
+    }
+  }
+  return -1;
+}
+
+TEST_F(Limits, AVmsCgroupHoldsItsQemu) {
+  if (!Subject::Get().vm()) GTEST_SKIP() << "it has no QEMU";
+  v1::Workload workload = NewWorkload(Behaviour::kForever);
+  v1::Resources& resources = *workload.mutable_spec()->mutable_resources();
+  resources.set_memory_bytes(128 * kMiB);
+  resources.set_cpus(0.5);
+  resources.set_cpu_weight(50);
+  resources.set_cpuset("0");
+  Prepare(workload);
+  Create(workload);
+  Start(workload);
+  const int pid = static_cast<int>(PidOf(workload.uid()));
+  EXPECT_THAT(MemoryLimit(pid), Optional(absl::StrCat((128 + 2 + 512) * kMiB)));
+  EXPECT_EQ(CpuLimit(pid), 50);
+  EXPECT_THAT(CgroupValue(pid, "pids", "pids.max", "pids.max"), Optional(std::string("258")));
+  EXPECT_THAT(CgroupValue(pid, "cpu", "cpu.shares", "cpu.weight"),
+              Optional(AnyOf(std::string("512"), std::string("50"))));
+  EXPECT_THAT(CgroupValue(pid, "cpuset", "cpuset.cpus", "cpuset.cpus"), Optional(std::string("0")));
+  ExpectSaneUsage(workload.uid());
+}
+
+TEST_F(Limits, EveryVmsQemuHasAUserOfItsOwn) {
+  if (!Subject::Get().vm()) GTEST_SKIP() << "it has no QEMU";
+  const v1::Workload one = Launch(Behaviour::kForever), other = Launch(Behaviour::kForever);
+  const int64_t pid = PidOf(one.uid()), other_pid = PidOf(other.uid());
+  EXPECT_GE(IdOf(pid, "Uid"), 65536);
+  EXPECT_GE(IdOf(other_pid, "Uid"), 65536);
+  EXPECT_NE(IdOf(pid, "Uid"), IdOf(other_pid, "Uid"));
+  EXPECT_GT(IdOf(pid, "Gid"), 0);
+}
+
+TEST_F(Limits, AQemuOverItsBoundHasCrashedAndSaysSo) {
+  if (!Subject::Get().vm()) GTEST_SKIP() << "it has no QEMU";
+  const v1::Workload workload = LaunchUntil(Behaviour::kFillsOnUsr1, "ready");
+  const int pid = static_cast<int>(PidOf(workload.uid()));
+  auto usage = driver().Stats(workload.uid());
+  ASSERT_TRUE(usage.ok()) << usage.status();
+  // As if its guest were smaller than what it has.
+  const std::string bound = absl::StrCat(usage->memory_bytes + 32 * kMiB);
+  ASSERT_TRUE(
+      SetCgroupValue(pid, "memory", "memory.limit_in_bytes", "memory.max", bound));
+  SetCgroupValue(pid, "memory", "memory.memsw.limit_in_bytes", "memory.swap.max", bound);
+  VX_ASSERT_OK(driver().Kill(workload.uid(), SIGUSR1));
+  const v1::Exit exit = WaitForEnd(workload.uid());
+  EXPECT_EQ(exit.reason(), v1::EXIT_REASON_CRASHED) << exit.ShortDebugString();
+  EXPECT_THAT(exit.message(), testing::HasSubstr("wanted more of the host's memory"));
 }
 
 TEST_F(Limits, TheNextRunTakesItsLimitsFromTheSpec) {

@@ -32,6 +32,11 @@ const Commands& OfImages() {
       {Behaviour::kLimits, Shell("awk '/^MemTotal/{print \"memory\", $2}' /proc/meminfo\n"
                                  "echo cpus $(nproc); exec sleep 100000")},
       {Behaviour::kMemoryHog, {"tail", "/dev/zero"}},
+      {Behaviour::kReportsOnUsr1,
+       Shell("report() { awk '/^MemTotal/{print \"memory\", $2}' /proc/meminfo; echo cpus $(nproc); }\n"
+             "trap report USR1; echo ready; while :; do sleep 100000 & wait; done")},
+      {Behaviour::kFillsOnUsr1, Shell("trap 'exec tail /dev/zero' USR1; echo ready\n"
+                                      "while :; do sleep 100000 & wait; done")},
       // A real fault: the init of a pid namespace survives a signal that it sends itself.
       {Behaviour::kSegfault, Shell("ulimit -s 256; f() { f; }; f")},
       {Behaviour::kEndsLate, Shell("echo soon; sleep 2; echo late; exit 5")},
@@ -57,6 +62,8 @@ const Commands& OfFake() {
       {Behaviour::kSurroundings, Shell("env GREETING; pwd; hostname")},
       {Behaviour::kLimits, Shell("memory; cpus; sleep infinity")},
       {Behaviour::kMemoryHog, {"oom"}},
+      {Behaviour::kReportsOnUsr1, Shell("on USR1 echo cpus 1; echo ready; sleep infinity")},
+      {Behaviour::kFillsOnUsr1, Shell("on USR1 exit 137; echo ready; sleep infinity")},
       {Behaviour::kSegfault, {"crash"}},
       {Behaviour::kEndsLate, Shell("echo soon; sleep 2; echo late; exit 5")},
       {Behaviour::kNotFound, {"no-such-command"}},

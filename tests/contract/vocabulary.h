@@ -20,7 +20,9 @@ enum class Behaviour {
   kMemo,           // "memo:" and what the last run wrote into the root; then writes "kept"
   kSurroundings,   // lines: $GREETING, the working directory, the host name
   kLimits,         // "memory N" (KiB, as inside) and "cpus N"; then for ever
+  kReportsOnUsr1,  // "ready"; what kLimits says at each SIGUSR1
   kMemoryHog,      // takes memory until it is ended
+  kFillsOnUsr1,    // "ready"; takes memory until it is ended, from SIGUSR1 on
   kSegfault,       // ends by SIGSEGV
   kEndsLate,       // "soon"; after 2 s "late", ends with 5
   kNotFound,       // there is no such command

@@ -34,6 +34,7 @@ DomainSpec KvmSpec() {
   DomainSpec spec = Spec();
   spec.kvm = true;
   spec.vcpus = 4;
+  spec.most_vcpus = 8;
   spec.memory_bytes = (int64_t{80} << 20) + 1023;
   spec.disposable_disk = true;
   return spec;

@@ -210,23 +210,22 @@ TEST_F(MachineTest, ACutDoesNotHideWhatTheAgentSaid) {
 }
 
 TEST_F(MachineTest, QemuIsPutIntoItsGroupByItsVxdOrTheNext) {
-  const std::string group = dir_.path("cgroup/w.scope/vx-0123abcd-vm/test");
+  const std::string procs = "cgroup/vx-0123abcd-vm/test/cgroup.procs";
   driver::Environment environment;
   environment.instance_id = "0123abcd";
-  environment.options["daemon.cgroup_parent"] = "/w.scope";
-  ASSERT_TRUE(MakeDirs(group, 0755).ok());
-  dir_.Write("cgroup/cgroup.controllers", "cpu\n");
-  dir_.Write("cgroup/w.scope/vx-0123abcd-vm/test/cgroup.procs", "");
-  const driver::ProcessGroups groups(environment, "vm", dir_.path("cgroup"));
+  ASSERT_TRUE(MakeDirs(dir_.path("cgroup/vx-0123abcd-vm/test"), 0755).ok());
+  dir_.Write(procs, "");
+  const QemuGroups groups(environment, cgroup::CgroupLayout{.mode = cgroup::CgroupMode::kV2,
+                                                            .unified = dir_.path("cgroup")});
   host_.qemu_groups = &groups;
   ASSERT_TRUE(machine_->WatchQemu().ok());
   ASSERT_TRUE(machine_->PlaceQemu().ok());
   const std::string pid = absl::StrCat(machine_->qemu_pid());
-  EXPECT_EQ(*ReadFile(group + "/cgroup.procs"), pid);
-  dir_.Write("cgroup/w.scope/vx-0123abcd-vm/test/cgroup.procs", "");
+  EXPECT_EQ(*ReadFile(dir_.path(procs)), pid);
+  dir_.Write(procs, "");
   VxdDies();
   NextVxd();
-  EXPECT_EQ(*ReadFile(group + "/cgroup.procs"), pid);
+  EXPECT_EQ(*ReadFile(dir_.path(procs)), pid);
   ASSERT_TRUE(machine_->CutPower().ok());
 }
 
