@@ -68,8 +68,12 @@ Server::~Server() {
 }
 
 void Server::Open() {
-  port_ = OpenPort(kAgentPort, kPortTimeoutMs);
-  if (port_ < 0) return;
+  const int port = OpenPort(kAgentPort, kPortTimeoutMs);
+  if (port >= 0) Serve(port);
+}
+
+void Server::Serve(int port) {
+  port_ = port;
   SetNonBlocking(port_, true);
   reader_.Seek(WireType::kHello);
   // A port without a host says so all the time: only changes are of use.

@@ -29,6 +29,8 @@ class Server final : public FrameSink {
 
   // Takes the port, if the machine has one.
   void Open();
+  // The same with a port that is open.
+  void Serve(int port);
 
   // A process has ended; fine when it is none of a session's.
   void OnReaped(pid_t pid, int status);
