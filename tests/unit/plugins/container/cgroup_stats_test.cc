@@ -148,24 +148,5 @@ TEST_F(V2Test, WhatIsNotToldIsLeftOut) {
   EXPECT_TRUE(stats->io.empty());
 }
 
-TEST_F(V2Test, TheNoticeCountsStrikesAndNotOtherEvents) {
-  PutInGroup("memory.events", "max 0\noom_kill 2\n");
-  auto notice = Open()->WatchOom();
-  ASSERT_TRUE(notice.ok()) << notice.status();
-  EXPECT_TRUE(absl::IsDeadlineExceeded(notice->Wait(absl::ZeroDuration()).status()));
-  ASSERT_TRUE(WriteToFile(dir_ / "vx-test/uid/memory.events", "max 7\noom_kill 2\n").ok());
-  EXPECT_TRUE(absl::IsDeadlineExceeded(notice->Wait(absl::Milliseconds(20)).status()));
-  ASSERT_TRUE(WriteToFile(dir_ / "vx-test/uid/memory.events", "max 7\noom_kill 5\n").ok());
-  auto strikes = notice->Wait(absl::Seconds(10));
-  ASSERT_TRUE(strikes.ok()) << strikes.status();
-  EXPECT_EQ(*strikes, 3);
-  ASSERT_EQ(remove((dir_ / "vx-test/uid/memory.events").c_str()), 0);
-  EXPECT_TRUE(absl::IsNotFound(notice->Wait(absl::Seconds(10)).status()));
-}
-
-TEST_F(V2Test, NoNoticeWithoutTheController) {
-  ExpectRefused(Open()->WatchOom().status(), "memory (notice of its killer)", "memory");
-}
-
 }  // namespace
 }  // namespace vx::container
