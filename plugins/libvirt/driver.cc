@@ -338,13 +338,6 @@ absl::StatusOr<v1::Usage> LibvirtDriver::Stats(const std::string& uid) {
   return usage;
 }
 
-absl::StatusOr<std::unique_ptr<driver::LogReader>> LibvirtDriver::OpenLog(
-    const std::string& uid, const driver::LogPosition& position) {
-  if (PathExists(paths_.log(uid))) return shim::OpenLog(paths_.log(uid), position);
-  return Error(absl::StatusCode::kNotFound, "NOT_PREPARED",
-               absl::StrCat("VM ", uid, " has no log yet"));
-}
-
 void LibvirtDriver::SetObserver(driver::Observer observer) {
   absl::MutexLock lock(&observer_mutex_);
   observer_ = std::move(observer);
@@ -365,7 +358,8 @@ std::string LibvirtDriver::DomainName(const std::string& uid) const {
 }
 
 LibvirtDriver::MachinePtr LibvirtDriver::MakeMachine(const std::string& uid) {
-  auto machine = std::make_shared<Machine>(&machine_host_, uid, DomainName(uid), paths_.run(uid));
+  auto machine = std::make_shared<Machine>(&machine_host_, uid, DomainName(uid), paths_.run(uid),
+                                           paths_.console(uid));
   absl::MutexLock lock(&mutex_);
   machines_[uid] = machine;
   return machine;

@@ -26,7 +26,7 @@
 
 namespace vx::libvirt {
 
-class LibvirtDriver : public driver::Driver {
+class LibvirtDriver : public driver::Driver, private driver::Console {
  public:
   explicit LibvirtDriver(const driver::Environment& environment);
   ~LibvirtDriver() override;
@@ -58,9 +58,14 @@ class LibvirtDriver : public driver::Driver {
   absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(
       const std::string& uid, const driver::LogPosition& position) override;
   void SetObserver(driver::Observer observer) override;
+  driver::Console* console() override { return this; }
 
  private:
   using MachinePtr = std::shared_ptr<Machine>;
+
+  absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenConsoleLog(
+      const std::string& uid, const driver::LogPosition& position) override;
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenConsoleInput(const std::string& uid) override;
 
   // Takes charge of what an earlier driver object left; once.
   void Adopt();

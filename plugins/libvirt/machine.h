@@ -45,8 +45,9 @@ struct MachineHost {
 // Thread-safe.
 class Machine : public std::enable_shared_from_this<Machine> {
  public:
-  // `name` is the domain's. Does nothing yet.
-  Machine(const MachineHost* host, std::string uid, std::string name, std::string dir);
+  // `name` is the domain's, `console` where its console's log is. Does nothing yet.
+  Machine(const MachineHost* host, std::string uid, std::string name, std::string dir,
+          std::string console);
 
   // Makes the folder and starts the shim there, which will hand `config` to the agent.
   absl::Status LaunchShim(shim::LaunchOptions options, const std::string& config);
@@ -83,6 +84,9 @@ class Machine : public std::enable_shared_from_this<Machine> {
   // To the command. FAILED_PRECONDITION (NOT_RUNNING).
   absl::Status Signal(int signal);
 
+  // What is typed on its serial console: one writer at a time (driver/console.h).
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenConsole() const;
+
   // False when it has not ended within `timeout`, or before `cancellation` was
   // cancelled.
   bool WaitEnded(absl::Duration timeout, Cancellation* cancellation = nullptr) const;
@@ -117,6 +121,7 @@ class Machine : public std::enable_shared_from_this<Machine> {
   const std::string uid_;
   const std::string name_;
   const std::string dir_;
+  const std::string console_;
 
   mutable absl::Mutex mutex_;
   std::shared_ptr<shim::Client> shim_ ABSL_GUARDED_BY(mutex_);

@@ -9,7 +9,7 @@
 namespace vx::libvirt {
 namespace {
 
-constexpr const char* kCapabilities[] = {"pause", "logs", "stats"};
+constexpr const char* kCapabilities[] = {"pause", "logs", "stats", "console"};
 constexpr const char* kMissing[] = {
     "update-live: a VM's processors and memory are changed while it is stopped",
     "exec: the guest's agent runs one command only",

@@ -2,7 +2,7 @@
 // in the guest talks to it over the first (frames, protocol.h).
 #pragma once
 
-#include "plugins/shim/console_log.h"
+#include "plugins/shim/console.h"
 #include "plugins/shim/control_server.h"
 #include "plugins/shim/exit_file.h"
 #include "plugins/shim/frame_reader.h"
@@ -13,7 +13,8 @@ namespace vx::shim {
 
 class VmMode final : public ControlHandler, public FrameHandler {
  public:
-  explicit VmMode(LogWriter& log) : log_(log), control_(*this), reader_(*this) {}
+  VmMode(LogWriter& log, Console& console)
+      : log_(log), console_(console), control_(*this), reader_(*this) {}
 
   // Listens, reports on kReadyFd, and returns the program's exit status once the
   // machine is gone and all is written.
@@ -21,6 +22,8 @@ class VmMode final : public ControlHandler, public FrameHandler {
 
  private:
   bool OnRequest(const ControlRequest& request, ControlReply& reply) override;
+  bool TakesTyping() const override { return console_.TakesInput(); }
+  void OnTyped(const char* data, size_t size) override { console_.Type(data, size); }
   void OnHello() override;
   void OnOutput(int stream, const char* data, size_t size) override;
   void OnStarted() override;
@@ -30,24 +33,20 @@ class VmMode final : public ControlHandler, public FrameHandler {
   void Loop();
   int PollTimeout() const;
   void AcceptOutput();
-  void AcceptConsole();
   void ReadOutput();
-  void ReadConsole();
   void EndOutput();
   void Finish();
   bool done() const;
 
   LogWriter& log_;
+  Console& console_;
   ControlServer control_;
   FrameReader reader_;
   Outbox outbox_;
-  ConsoleLog console_log_;
   RunState state_ = RunState::kCreated;
   ExitFile exit_;
   int output_listener_ = -1;
-  int console_listener_ = -1;
   int output_ = -1;
-  int console_ = -1;
   bool output_ended_ = false;
   bool gone_ = false;
   int64_t deadline_ = 0;  // MonotonicMillis; once gone_
