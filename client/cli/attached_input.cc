@@ -1,7 +1,12 @@
 #include "client/cli/attached_input.h"
 
+#include <unistd.h>
+
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "client/cli/context.h"
+#include "client/cli/errors.h"
 #include "daemon/base/error.h"
 
 namespace vx::cli {
@@ -43,6 +48,7 @@ std::shared_ptr<AttachedInput::Stream> AttachedInput::Open() const {
   start.set_name(uid_);
   start.set_stdin(attachment_.stdin);
   start.set_input_only(true);
+  start.set_console(attachment_.console);
   if (attachment_.tty) *start.mutable_size() = OwnTerminalSize();
   return connection_->Attach(std::move(start));
 }
@@ -57,7 +63,9 @@ void AttachedInput::Follow() {
     v1::AttachResponse ignored;
     while (stream->Read(&ignored)) {
     }
-    const bool lost = ErrorReason(stream->Finish()) == "CONNECTION_LOST";
+    const absl::Status end = stream->Finish();
+    NoteEnd(end);
+    const bool lost = ErrorReason(end) == "CONNECTION_LOST";
     const bool back = lost && connection_->Reconnect(client::kRestartLimit).ok();
     absl::MutexLock lock(&mutex_);
     if (!back) generation_ = 0;
@@ -67,17 +75,31 @@ void AttachedInput::Follow() {
   }
 }
 
+void AttachedInput::NoteEnd(const absl::Status& end) {
+  if (!attachment_.console || ErrorReason(end) != "CONSOLE_BUSY") return;
+  {
+    absl::MutexLock lock(&mutex_);
+    watches_ = true;
+  }
+  // The terminal may be raw.
+  WriteAll(STDERR_FILENO, absl::StrCat("\rvxctl: ", Printable(std::string(end.message())),
+                                       "; you only watch it (CONSOLE_BUSY)\r\n"))
+      .IgnoreError();
+}
+
 bool AttachedInput::Send(const v1::AttachRequest& request) {
   absl::MutexLock writing(&write_mutex_);
   while (true) {
     std::shared_ptr<Stream> stream;
     int generation = 0;
+    bool watches = false;
     {
       absl::MutexLock lock(&mutex_);
       stream = stream_;
       generation = generation_;
+      watches = watches_;
     }
-    if (generation == 0) return false;
+    if (generation == 0) return watches;
     if (stream->Write(request)) return true;
     absl::MutexLock lock(&mutex_);
     auto changed = [this, generation]()

@@ -20,6 +20,9 @@ struct Attachment {
   bool stdin = false;
   // The command is on a terminal; with `stdin`, ours is raw meanwhile.
   bool tty = false;
+  // It is the machine's console, in place of the command's streams. Who finds somebody
+  // else typing there only watches, and is told so on stderr.
+  bool console = false;
   DetachKeys keys{""};
   // SIGINT and SIGTERM are the workload's; else they end vxctl alone.
   bool signals = true;
@@ -45,6 +48,8 @@ class AttachedInput {
   std::shared_ptr<Stream> Open() const;
   // Reads, and opens the stream again when the connection was lost.
   void Follow();
+  // Why the stream ended; what is typed from then on is dropped where one may watch.
+  void NoteEnd(const absl::Status& end);
   // False when the command takes no more.
   bool Send(const v1::AttachRequest& request);
 
@@ -56,6 +61,8 @@ class AttachedInput {
   std::shared_ptr<Stream> stream_ ABSL_GUARDED_BY(mutex_);
   // Counts the streams; 0 once there is to be no other.
   int generation_ ABSL_GUARDED_BY(mutex_) = 1;
+  // Somebody else types: only the detach keys count.
+  bool watches_ ABSL_GUARDED_BY(mutex_) = false;
   absl::Mutex write_mutex_;
 
   std::optional<RawTerminal> raw_;

@@ -200,11 +200,11 @@ class Keyboard {
   std::optional<AttachedInput> input_;
 };
 
-int Detached(const v1::Workload& workload) {
+int Detached(const v1::Workload& workload, const Attachment& attachment) {
   if (ErrorsOnTerminal()) {
-    WriteAll(STDERR_FILENO,
-             absl::StrCat("\nvxctl: left ", workload.name(), " running; vxctl attach ",
-                          workload.name(), " comes back\n"))
+    const char* verb = attachment.console ? "console" : "attach";
+    WriteAll(STDERR_FILENO, absl::StrCat("\nvxctl: left ", workload.name(), " running; vxctl ",
+                                         verb, " ", workload.name(), " comes back\n"))
         .IgnoreError();
   }
   return 0;
@@ -241,7 +241,7 @@ int Follow(client::Connection& connection, const v1::CreateWorkloadResponse& cre
   Forwarder forwarder(&connection, workload, created.operation().id(),
                       [&keyboard] { keyboard.Resize(); });
   absl::StatusOr<v1::Exit> exit = output.Copy([&start] { start.MakeRoom(); });
-  if (keyboard.Leave() && !exit.ok()) return Detached(workload);
+  if (keyboard.Leave() && !exit.ok()) return Detached(workload, attachment);
   if (ErrorReason(exit.status()) == kOutputClosed) return Unread(connection, workload);
   return exit.ok() ? Ended(workload, *exit, start) : Broken(exit.status(), start);
 }
@@ -260,14 +260,14 @@ int StartExitStatus(const absl::Status& status) {
 int AttachForeground(Context& context, const v1::Workload& workload, const Attachment& attachment) {
   auto connection = context.Connect();
   if (!connection.ok()) return Report(connection.status());
-  RunOutput output(*connection, workload.uid(), /*from_now=*/true);
+  RunOutput output(*connection, workload.uid(), /*from_now=*/true, attachment.console);
   Keyboard keyboard(*connection, workload, attachment, &output);
   std::optional<Forwarder> forwarder;
   if (attachment.signals) {
     forwarder.emplace(*connection, workload, "", [&keyboard] { keyboard.Resize(); });
   }
   absl::StatusOr<v1::Exit> exit = output.Copy([] {});
-  if (keyboard.Leave() && !exit.ok()) return Detached(workload);
+  if (keyboard.Leave() && !exit.ok()) return Detached(workload, attachment);
   if (!exit.ok()) return Report(exit.status());
   Explain(workload, *exit);
   return ExitCode(*exit);

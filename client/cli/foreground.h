@@ -24,7 +24,7 @@ namespace vx::cli {
 int RunForeground(Context& context, const v1::Workload& workload,
                   const Attachment& attachment = {});
 
-// The same for a workload that runs already, from now on.
+// The same for a workload that runs already, from now on; or for its machine's console.
 int AttachForeground(Context& context, const v1::Workload& workload, const Attachment& attachment);
 
 // As Docker's.

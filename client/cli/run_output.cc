@@ -31,13 +31,14 @@ absl::Status NoExit() {
 
 }  // namespace
 
-RunOutput::RunOutput(client::Connection* connection, std::string uid, bool from_now)
-    : connection_(connection), uid_(std::move(uid)), from_now_(from_now) {}
+RunOutput::RunOutput(client::Connection* connection, std::string uid, bool from_now, bool console)
+    : connection_(connection), uid_(std::move(uid)), from_now_(from_now), console_(console) {}
 
 void RunOutput::Open() {
   v1::StreamLogsRequest request;
   request.set_name(uid_);
   request.set_follow(true);
+  request.set_console(console_);
   if (last_.seconds() != 0) {
     *request.mutable_since() = last_;
   } else if (from_now_) {

@@ -19,8 +19,9 @@ namespace vx::cli {
 class RunOutput {
  public:
   // Borrows the connection. `uid` names the workload. `from_now`: without what was
-  // written before.
-  RunOutput(client::Connection* connection, std::string uid, bool from_now = false);
+  // written before. `console`: what the machine's console says in place of it.
+  RunOutput(client::Connection* connection, std::string uid, bool from_now = false,
+            bool console = false);
 
   // Writes stdout to 1 and stderr to 2, byte for byte,
   // until the run has ended, and returns how; calls `begins` before it writes. The
@@ -45,6 +46,7 @@ class RunOutput {
   client::Connection* const connection_;
   const std::string uid_;
   const bool from_now_;
+  const bool console_;
 
   mutable absl::Mutex mutex_;
   // Replaced by the reading thread under the lock, cancelled under it by others.

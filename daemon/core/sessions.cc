@@ -14,10 +14,17 @@ absl::Status Paused(const v1::Workload& workload) {
                absl::StrCat("let it go on: vxctl resume ", workload.name()));
 }
 
+absl::Status ConsoleBusy(const v1::Workload& workload) {
+  return Error(absl::StatusCode::kFailedPrecondition, "CONSOLE_BUSY",
+               absl::StrCat("somebody else types on the console of \"", workload.name(), "\""),
+               absl::StrCat("watch it: vxctl logs --console -f ", workload.name()));
+}
+
 // The driver knows uids; a user knows the name.
 absl::Status InUsersWords(const v1::Workload& workload, const absl::Status& status) {
   const std::string reason = ErrorReason(status);
   if (reason == "NOT_RUNNING") return NotRunning(workload);
+  if (reason == "CONSOLE_BUSY") return ConsoleBusy(workload);
   return reason == "PAUSED" ? Paused(workload) : status;
 }
 
@@ -55,6 +62,30 @@ absl::StatusOr<std::unique_ptr<driver::Input>> Workloads::OpenInput(const std::s
   VX_ASSIGN_OR_RETURN(v1::Workload workload, Load(uid));
   VX_ASSIGN_OR_RETURN(driver::Sessions * sessions, SessionsOf(workload, "NO_INPUT"));
   auto input = sessions->OpenInput(uid);
+  if (!input.ok()) return InUsersWords(workload, input.status());
+  return input;
+}
+
+absl::StatusOr<driver::Console*> Workloads::ConsoleOf(const v1::Workload& workload) {
+  VX_ASSIGN_OR_RETURN(driver::Driver * driver, drivers_.Await(workload.kind(), Use::kLookAfter));
+  if (driver->console() != nullptr) return driver->console();
+  return Error(absl::StatusCode::kFailedPrecondition, "NO_CONSOLE",
+               absl::StrCat("\"", workload.name(), "\" is a ", KindName(workload.kind()),
+                            " and has no serial console"),
+               absl::StrCat("what its command writes: vxctl logs ", workload.name()));
+}
+
+absl::StatusOr<std::unique_ptr<driver::LogReader>> Workloads::OpenConsoleLog(
+    const std::string& uid, const driver::LogPosition& position) {
+  VX_ASSIGN_OR_RETURN(v1::Workload workload, Load(uid));
+  VX_ASSIGN_OR_RETURN(driver::Console * console, ConsoleOf(workload));
+  return console->OpenConsoleLog(uid, position);
+}
+
+absl::StatusOr<std::unique_ptr<driver::Input>> Workloads::OpenConsoleInput(const std::string& uid) {
+  VX_ASSIGN_OR_RETURN(v1::Workload workload, Load(uid));
+  VX_ASSIGN_OR_RETURN(driver::Console * console, ConsoleOf(workload));
+  auto input = console->OpenConsoleInput(uid);
   if (!input.ok()) return InUsersWords(workload, input.status());
   return input;
 }

@@ -77,6 +77,13 @@ class Workloads {
   // UNIMPLEMENTED (NO_INPUT) where the kind can't.
   absl::StatusOr<std::unique_ptr<driver::Input>> OpenInput(const std::string& uid);
 
+  // The console of its machine (driver/console.h). FAILED_PRECONDITION (NO_CONSOLE) where
+  // the kind has none. OpenConsoleLog waits as OpenLog does.
+  absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenConsoleLog(
+      const std::string& uid, const driver::LogPosition& position);
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenConsoleInput(const std::string& uid);
+  absl::Status CheckConsole(const v1::Workload& workload) { return ConsoleOf(workload).status(); }
+
   // Somebody who follows the workload's log got all that a run wrote which has ended,
   // or has gone: what waits for that may be removed.
   void NoteFollower(const std::string& uid);
@@ -175,6 +182,7 @@ class Workloads {
 
   // --- sessions.cc ---
   absl::StatusOr<driver::Sessions*> SessionsOf(const v1::Workload& workload, const char* reason);
+  absl::StatusOr<driver::Console*> ConsoleOf(const v1::Workload& workload);
 
   // --- sweep.cc ---
   void Sweep();

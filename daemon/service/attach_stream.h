@@ -19,10 +19,13 @@ class AttachStream : public SessionStream<v1::AttachRequest, v1::AttachResponse>
   bool EndsWithItsCaller() const override { return false; }
   void End() override;
   Next Produce(v1::AttachResponse& message) override;
-  // The command's input, once it runs.
+  // What is wrong with the request for this workload.
+  absl::Status Check(const v1::AttachRequest::Start& start, const v1::Workload& workload) const;
+  // The command's input, once it runs; or the console's, once there is a machine.
   absl::Status OpenInput();
 
   bool stdin_ = false;
+  bool console_ = false;
   driver::TerminalSize size_;
   v1::StreamLogsResponse produced_;
 

@@ -9,6 +9,7 @@ RunOutput::Options ToOptions(const v1::StreamLogsRequest& request) {
   RunOutput::Options options;
   options.name = request.name();
   options.follow = request.follow();
+  options.console = request.console();
   if (request.has_tail()) options.position.tail = request.tail();
   if (request.has_since()) options.position.since = core::FromProto(request.since());
   return options;

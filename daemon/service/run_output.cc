@@ -41,6 +41,7 @@ void RunOutput::Watch(const v1::Workload& workload) {
     absl::MutexLock lock(&end_mutex_);
     making_ = workload.status().state() == v1::STATE_CREATING;
     runs_ = workload.status().state() == v1::STATE_RUNNING;
+    active_ = core::IsActive(workload);
     stopped_ = !making_ && !core::IsActive(workload);
     if (stopped_) end_ = {true, earlier_};
   }
@@ -54,7 +55,10 @@ void RunOutput::Watch(const v1::Workload& workload) {
 }
 
 absl::Status RunOutput::OpenReader() {
-  VX_ASSIGN_OR_RETURN(reader_, context_.core.workloads().OpenLog(uid_, options_.position));
+  core::Workloads& workloads = context_.core.workloads();
+  auto reader = options_.console ? workloads.OpenConsoleLog(uid_, options_.position)
+                                 : workloads.OpenLog(uid_, options_.position);
+  VX_ASSIGN_OR_RETURN(reader_, std::move(reader));
   return absl::OkStatus();
 }
 
@@ -75,6 +79,7 @@ void RunOutput::Look(const v1::Event& event) {
     const bool over = (deleted || failed || stays) && !end_.there;
     const bool began = !runs_ && status.state() == v1::STATE_RUNNING;
     runs_ = status.state() == v1::STATE_RUNNING;
+    active_ = core::IsActive(status.state());
     stopped_ |= stopped;
     if (over) {
       end_.there = true;
@@ -98,6 +103,11 @@ bool RunOutput::InTheMaking() {
 bool RunOutput::Runs() {
   absl::MutexLock lock(&end_mutex_);
   return runs_;
+}
+
+bool RunOutput::IsActive() {
+  absl::MutexLock lock(&end_mutex_);
+  return active_;
 }
 
 bool RunOutput::Stopped() {
@@ -139,13 +149,18 @@ PumpNext RunOutput::Produce(v1::StreamLogsResponse& message) {
   if (absl::Status status = Fill(message); !status.ok()) return {.end = status};
   if (message.entries_size() > 0) return {.write = true};
   if (!options_.follow) return {.end = absl::OkStatus()};
-  if (stopped) context_.core.workloads().NoteFollower(uid_);
+  if (stopped) NoteFollower();
   if (!end.there) {
     context_.waker.Arm(reader_->wake_fd(), wake_);
     // What came between Next and Arm leaves the descriptor readable.
     return {};
   }
   return Conclude(end, message);
+}
+
+// Who reads the console is none of the command's output.
+void RunOutput::NoteFollower() {
+  if (!options_.console) context_.core.workloads().NoteFollower(uid_);
 }
 
 PumpNext RunOutput::Conclude(const End& end, v1::StreamLogsResponse& message) {
@@ -159,7 +174,7 @@ PumpNext RunOutput::Conclude(const End& end, v1::StreamLogsResponse& message) {
 void RunOutput::Stop() {
   subscription_.End();
   // Nobody waits for one who has gone.
-  if (found_ && options_.follow && !options_.end_only) context_.core.workloads().NoteFollower(uid_);
+  if (found_ && options_.follow && !options_.end_only) NoteFollower();
   if (reader_) context_.waker.Forget(reader_->wake_fd());
 }
 

@@ -24,6 +24,8 @@ class RunOutput {
     driver::LogPosition position;
     // Begin with the run that is there, or the one to come.
     bool this_run = false;
+    // What the serial console says in place of what the command writes.
+    bool console = false;
     // Only how the run ends, with nothing of what it writes.
     bool end_only = false;
   };
@@ -45,6 +47,8 @@ class RunOutput {
   const std::string& uid() const { return uid_; }
   // Its command runs now.
   bool Runs();
+  // A run is there, or is being made or ended: a machine may have been switched on.
+  bool IsActive();
   // As it was when it was found.
   const v1::WorkloadSpec& spec() const { return spec_; }
 
@@ -58,6 +62,8 @@ class RunOutput {
   absl::Status Find();
   void Watch(const v1::Workload& workload);
   absl::Status OpenReader();
+  // The command's output needs to be kept for this one no more.
+  void NoteFollower();
   absl::Status Fill(v1::StreamLogsResponse& message);
   // Notes what becomes of the workload; under the store's lock.
   void Look(const v1::Event& event);
@@ -86,6 +92,7 @@ class RunOutput {
   End end_ ABSL_GUARDED_BY(end_mutex_);
   bool making_ ABSL_GUARDED_BY(end_mutex_) = false;
   bool runs_ ABSL_GUARDED_BY(end_mutex_) = false;
+  bool active_ ABSL_GUARDED_BY(end_mutex_) = false;
   bool stopped_ ABSL_GUARDED_BY(end_mutex_) = false;
 };
 

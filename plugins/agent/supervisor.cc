@@ -1,5 +1,6 @@
 #include "plugins/agent/supervisor.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -35,6 +36,17 @@ int BlockSignals() {
 
 shim::ExitFrame NotStarted(int error) {
   return {.code = error == ENOENT ? 127 : 126, .exec_errno = error};
+}
+
+// Of a kInput frame.
+bool IsSize(std::string_view body, shim::InputSize& size) {
+  shim::InputHeader header;
+  memcpy(&header, body.data(), sizeof header);
+  if (header.type != shim::InputType::kSize || body.size() != sizeof header + sizeof size) {
+    return false;
+  }
+  memcpy(&size, body.data() + sizeof header, sizeof size);
+  return true;
 }
 
 CommandSpec ToSpec(const BootConfig& config) {
@@ -77,6 +89,7 @@ bool Supervisor::Start(const BootConfig& config) {
     exit_ = NotStarted(shim::kErrnoNoUser);
     return false;
   }
+  TakeEarly(spec);
   const uint64_t ready = SinceBootNanos();
   command_ = StartCommand(spec);
   if (command_.error == shim::kErrnoWorkingDir) {
@@ -92,7 +105,24 @@ bool Supervisor::Start(const BootConfig& config) {
     const uint32_t room = static_cast<uint32_t>(bytes);
     channel_.Send(shim::FrameType::kRoom, &room, sizeof room);
   });
+  for (const auto& [type, body] : early_) OnFrame(type, body);
+  early_.clear();
   return true;
+}
+
+void Supervisor::TakeEarly(CommandSpec& spec) {
+  pollfd port = {channel_.fd(), POLLIN, 0};
+  while (poll(&port, 1, 0) > 0 && (port.revents & POLLIN) != 0) {
+    const bool there = channel_.Receive([&](shim::FrameType type, std::string_view body) {
+      early_.emplace_back(type, std::string(body));
+      shim::InputSize size;
+      if (type != shim::FrameType::kInput || !IsSize(body, size)) return;
+      spec.columns = size.columns;
+      spec.rows = size.rows;
+    });
+    // The loop finds it out.
+    if (!there) return;
+  }
 }
 
 void Supervisor::WatchAll() {
@@ -143,18 +173,12 @@ void Supervisor::OnFrame(shim::FrameType type, std::string_view body) {
 }
 
 void Supervisor::OnInput(std::string_view body) {
+  shim::InputSize size;
+  if (IsSize(body, size)) return input_->Resize(size.columns, size.rows);
   shim::InputHeader header;
   memcpy(&header, body.data(), sizeof header);
-  body.remove_prefix(sizeof header);
-  shim::InputSize size;
-  if (header.type == shim::InputType::kData) {
-    input_->Put(body);
-  } else if (header.type == shim::InputType::kEnd) {
-    input_->End();
-  } else if (header.type == shim::InputType::kSize && body.size() == sizeof size) {
-    memcpy(&size, body.data(), sizeof size);
-    input_->Resize(size.columns, size.rows);
-  }
+  if (header.type == shim::InputType::kData) input_->Put(body.substr(sizeof header));
+  if (header.type == shim::InputType::kEnd) input_->End();
 }
 
 void Supervisor::Forward(int& fd, shim::FrameType type) {

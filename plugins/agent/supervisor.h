@@ -5,7 +5,10 @@
 #include <sys/types.h>
 
 #include <memory>
+#include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 #include "plugins/agent/boot_config.h"
 #include "plugins/agent/channel.h"
@@ -31,6 +34,8 @@ class Supervisor {
 
  private:
   bool Start(const BootConfig& config);
+  // Takes what came before there is a command; its terminal's size is of use at once.
+  void TakeEarly(CommandSpec& spec);
   void WatchAll();
   bool Finished() const;
   void Rearm();
@@ -52,6 +57,8 @@ class Supervisor {
   int signals_;
   Loop loop_;
   Uevents devices_;
+  // Frames that came before there was a command, in order.
+  std::vector<std::pair<shim::FrameType, std::string>> early_;
   Command command_;
   std::unique_ptr<Input> input_;
   std::unique_ptr<Server> server_;

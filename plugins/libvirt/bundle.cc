@@ -73,6 +73,7 @@ absl::Status MakeBundle(const Paths& paths, const v1::Workload& workload,
   VX_RETURN_IF_ERROR(MakeDisk(paths.disk(uid), workload, base.disk));
   VX_FAULT_POINT("create.vm.disk");
   VX_RETURN_IF_ERROR(WriteFileAtomic(paths.log(uid), "", 0600));
+  VX_RETURN_IF_ERROR(WriteFileAtomic(paths.console(uid), "", 0600));
   VX_FAULT_POINT("create.vm.log");
   VX_RETURN_IF_ERROR(
       WriteFileAtomic(paths.image_config(uid), base.config.SerializeAsString(), 0600));

@@ -1,6 +1,7 @@
-// What a guest's console said, for messages: a shim keeps its last 64 KiB.
+// What a guest's console said in the present run, or the last one, for messages.
 //
-// A guest's bytes are not trusted: lines are cut to 200 characters of plain text.
+// A guest's bytes are not trusted: the last 64 KiB of the log (shim/console.h) are looked
+// at, and lines are cut to 200 characters of plain text.
 #pragma once
 
 #include <string>
@@ -9,11 +10,11 @@
 
 namespace vx::libvirt {
 
-// The last line that says something; empty when there is none. `dir` is the
-// shim's folder.
-std::string LastConsoleLine(const std::string& dir);
+// The last line that says something; empty when there is none. `log` is the path of the
+// console's log.
+std::string LastConsoleLine(const std::string& log);
 
 // The last line with `text` in it; empty when there is none.
-std::string FindConsoleLine(const std::string& dir, absl::string_view text);
+std::string FindConsoleLine(const std::string& log, absl::string_view text);
 
 }  // namespace vx::libvirt

@@ -283,13 +283,6 @@ driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const 
   return seen;
 }
 
-absl::StatusOr<std::unique_ptr<driver::LogReader>> LibvirtDriver::OpenLog(
-    const std::string& uid, const driver::LogPosition& position) {
-  if (PathExists(paths_.log(uid))) return shim::OpenLog(paths_.log(uid), position);
-  return Error(absl::StatusCode::kNotFound, "NOT_PREPARED",
-               absl::StrCat("VM ", uid, " has no log yet"));
-}
-
 std::vector<driver::Stage> LibvirtDriver::Stages(const std::string& uid) {
   MachinePtr machine = Find(uid);
   return machine ? machine->Stages() : std::vector<driver::Stage>();
@@ -315,7 +308,8 @@ std::string LibvirtDriver::DomainName(const std::string& uid) const {
 }
 
 LibvirtDriver::MachinePtr LibvirtDriver::MakeMachine(const std::string& uid) {
-  auto machine = std::make_shared<Machine>(&machine_host_, uid, DomainName(uid), paths_.run(uid));
+  auto machine = std::make_shared<Machine>(&machine_host_, uid, DomainName(uid), paths_.run(uid),
+                                           paths_.console(uid));
   absl::MutexLock lock(&mutex_);
   machines_[uid] = machine;
   return machine;

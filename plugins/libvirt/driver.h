@@ -29,7 +29,7 @@
 
 namespace vx::libvirt {
 
-class LibvirtDriver : public driver::Driver, public driver::Sessions {
+class LibvirtDriver : public driver::Driver, private driver::Sessions, private driver::Console {
  public:
   explicit LibvirtDriver(const driver::Environment& environment);
   ~LibvirtDriver() override;
@@ -62,6 +62,7 @@ class LibvirtDriver : public driver::Driver, public driver::Sessions {
   absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(
       const std::string& uid, const driver::LogPosition& position) override;
   void SetObserver(driver::Observer observer) override;
+  driver::Console* console() override { return this; }
 
   driver::Sessions* sessions() override { return this; }
   absl::StatusOr<std::unique_ptr<driver::ExecSession>> Exec(const std::string& uid,
@@ -70,6 +71,10 @@ class LibvirtDriver : public driver::Driver, public driver::Sessions {
 
  private:
   using MachinePtr = std::shared_ptr<Machine>;
+
+  absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenConsoleLog(
+      const std::string& uid, const driver::LogPosition& position) override;
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenConsoleInput(const std::string& uid) override;
 
   // Takes charge of what an earlier driver object left; once.
   void Adopt();

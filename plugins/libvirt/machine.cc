@@ -44,9 +44,9 @@ absl::Status NotRunning(const std::string& uid) {
 
 // Nobody saw the command's end: the guest switched itself off, or its machine was
 // taken away under it. Its console tells; a guest can lie there about itself only.
-v1::Exit EndOfMachine(v1::Exit exit, const std::string& dir) {
-  const std::string panic = FindConsoleLine(dir, "Kernel panic - ");
-  const std::string last = LastConsoleLine(dir);
+v1::Exit EndOfMachine(v1::Exit exit, const std::string& console) {
+  const std::string panic = FindConsoleLine(console, "Kernel panic - ");
+  const std::string last = LastConsoleLine(console);
   exit.set_reason(v1::EXIT_REASON_CRASHED);
   if (!panic.empty()) {
     exit.set_message(absl::StrCat("the guest's kernel died: ", panic));
@@ -87,13 +87,19 @@ v1::Exit NotSeen(v1::ExitReason reason, const std::string& why) {
 
 }  // namespace
 
-Machine::Machine(const MachineHost* host, std::string uid, std::string name, std::string dir)
-    : host_(host), uid_(std::move(uid)), name_(std::move(name)), dir_(std::move(dir)) {}
+Machine::Machine(const MachineHost* host, std::string uid, std::string name, std::string dir,
+                 std::string console)
+    : host_(host),
+      uid_(std::move(uid)),
+      name_(std::move(name)),
+      dir_(std::move(dir)),
+      console_(std::move(console)) {}
 
 absl::Status Machine::LaunchShim(shim::LaunchOptions options, const std::string& config) {
   VX_RETURN_IF_ERROR(MakeDirs(dir_, 0700));
   VX_RETURN_IF_ERROR(WriteFileAtomic(absl::StrCat(dir_, "/", shim::kConfigFile), config, 0600));
   options.dir = dir_;
+  options.console_log = console_;
   VX_ASSIGN_OR_RETURN(auto client, shim::Client::Launch(options));
   absl::MutexLock lock(&mutex_);
   shim_ = std::move(client);
@@ -264,7 +270,7 @@ absl::Status Machine::WaitStarted(const std::string& argv0, absl::Duration timeo
   const bool clear = reason == "COMMAND_NOT_FOUND" || reason == "NO_USER" ||
                      reason == "BAD_WORKING_DIR" || absl::IsCancelled(status);
   if (status.ok() || clear) return status;
-  const std::string console = LastConsoleLine(dir_);
+  const std::string console = LastConsoleLine(console_);
   if (reason == "COMMAND_NOT_EXECUTABLE") {
     if (!absl::StartsWith(console, "vx-agent: ")) return status;
     return Error(status.code(), reason, absl::StrCat(status.message(), " (", console, ")"),
@@ -308,12 +314,12 @@ absl::Status Machine::NotStarted(const absl::Status& why) const {
   if (late && shim_pid() != 0 && qemu_pid() != 0) {
     absl::StrAppend(&message, "; its machine runs and its agent has not said that it did");
   }
-  const std::string console = LastConsoleLine(dir_);
+  const std::string console = LastConsoleLine(console_);
   absl::StrAppend(&message, "; ",
                   console.empty() ? "its console said nothing"
                                   : absl::StrCat("its console said last: ", console));
   return Error(late ? absl::StatusCode::kDeadlineExceeded : absl::StatusCode::kInternal,
-               "NOT_STARTED", message, "see the guest's console.log, and `vxctl doctor`");
+               "NOT_STARTED", message, absl::StrCat("see `vxctl logs --console ", uid_.substr(0, 12), "`, and `vxctl doctor`"));
 }
 
 absl::Status Machine::Signal(int signal) {
@@ -326,6 +332,12 @@ absl::StatusOr<std::unique_ptr<driver::Input>> Machine::OpenInput() const {
   std::shared_ptr<shim::Client> client = shim();
   if (!client || ended()) return NotRunning(uid_);
   return client->OpenInput();
+}
+
+absl::StatusOr<std::unique_ptr<driver::Input>> Machine::OpenConsole() const {
+  std::shared_ptr<shim::Client> client = shim();
+  if (!client || ended()) return NotRunning(uid_);
+  return client->OpenConsole();
 }
 
 bool Machine::WaitEnded(absl::Duration timeout, Cancellation* cancellation) const {
@@ -374,7 +386,7 @@ std::optional<v1::Exit> Machine::ReadExit() const {
   if (!(*record)->lost) return exit;
   if (PowerIsCut()) return WithoutPower((*record)->time);
   const bool over = host_->qemu_groups != nullptr && host_->qemu_groups->WentOver(uid_);
-  return over ? OverBound(exit) : EndOfMachine(exit, dir_);
+  return over ? OverBound(exit) : EndOfMachine(exit, console_);
 }
 
 v1::Exit Machine::Unrecorded() const {

@@ -56,8 +56,9 @@ inline constexpr char kAgentSocket[] = "agent";
 // Thread-safe.
 class Machine : public std::enable_shared_from_this<Machine> {
  public:
-  // `name` is the domain's. Does nothing yet.
-  Machine(const MachineHost* host, std::string uid, std::string name, std::string dir);
+  // `name` is the domain's, `console` where its console's log is. Does nothing yet.
+  Machine(const MachineHost* host, std::string uid, std::string name, std::string dir,
+          std::string console);
 
   // Makes the folder and starts the shim there, which will hand `config` to the agent.
   absl::Status LaunchShim(shim::LaunchOptions options, const std::string& config);
@@ -98,6 +99,8 @@ class Machine : public std::enable_shared_from_this<Machine> {
 
   // A way to the command's input. FAILED_PRECONDITION (NOT_RUNNING, NO_STDIN).
   absl::StatusOr<std::unique_ptr<driver::Input>> OpenInput() const;
+  // What is typed on its serial console: one writer at a time (driver/console.h).
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenConsole() const;
 
   // False when it has not ended within `timeout`, or before `cancellation` was
   // cancelled.
@@ -144,6 +147,7 @@ class Machine : public std::enable_shared_from_this<Machine> {
   const std::string uid_;
   const std::string name_;
   const std::string dir_;
+  const std::string console_;
 
   mutable std::atomic<bool> was_paused_ = false;
   mutable absl::Mutex mutex_;

@@ -1,6 +1,7 @@
 // Where the driver keeps things.
 //
-//   STATE/w/UID/     what survives a stop: config (the image's), root.qcow2, log
+//   STATE/w/UID/     what survives a stop: config (the image's), root.qcow2, log,
+//                    console (what the serial console said)
 //   STATE/boot/      kernels and initramfs images, by content
 //   STATE/cache/     what libvirt found out about QEMU
 //   RUNTIME/r/UID/   one run: the shim's folder, and "workload"
@@ -27,6 +28,7 @@ class Paths {
   std::string image_config(const std::string& uid) const { return bundle(uid) + "/config"; }
   std::string disk(const std::string& uid) const { return bundle(uid) + "/root.qcow2"; }
   std::string log(const std::string& uid) const { return bundle(uid) + "/log"; }
+  std::string console(const std::string& uid) const { return bundle(uid) + "/console"; }
 
   std::string runs() const { return absl::StrCat(runtime_, "/r"); }
   std::string run(const std::string& uid) const { return absl::StrCat(runtime_, "/r/", uid); }

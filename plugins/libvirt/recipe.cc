@@ -10,8 +10,8 @@
 namespace vx::libvirt {
 namespace {
 
-constexpr const char* kCapabilities[] = {"pause", "logs",   "stats",
-                                         "exec",  "attach", "update-live"};
+constexpr const char* kCapabilities[] = {"pause",  "logs",    "stats",      "exec",
+                                         "attach", "console", "update-live"};
 
 // A spec says how much a command may reach of the host's kernel; in a VM there is none of
 // it to reach.

@@ -135,6 +135,9 @@ std::vector<std::string> CommandLine(const LaunchOptions& options) {
     argv.push_back(absl::StrCat("--log-size=", options.log_size));
     argv.push_back(absl::StrCat("--log-files=", options.log_files));
   }
+  if (!options.console_log.empty()) {
+    argv.push_back(absl::StrCat("--console-log=", options.console_log));
+  }
   if (options.stdin) argv.push_back("--stdin");
   if (options.tty) argv.push_back("--tty");
   argv.insert(argv.end(), {options.runtime.empty() ? "vm" : "container", options.dir, options.log});
@@ -210,6 +213,18 @@ absl::StatusOr<std::unique_ptr<driver::Input>> Client::OpenInput() const {
   if (answered.reply.error == EOPNOTSUPP) {
     return Error(absl::StatusCode::kFailedPrecondition, "NO_STDIN", "the command has no input",
                  "make the workload with -i");
+  }
+  VX_RETURN_IF_ERROR(ReplyError(dir_, answered.reply.error));
+  return std::make_unique<ShimInput>(std::move(answered.connection));
+}
+
+absl::StatusOr<std::unique_ptr<driver::Input>> Client::OpenConsole() const {
+  VX_ASSIGN_OR_RETURN(Answered answered,
+                      AskAndStay(dir_, ControlVerb::kConsoleInput, 0, kReplyTimeout));
+  if (answered.reply.error == EBUSY) {
+    return Error(absl::StatusCode::kFailedPrecondition, "CONSOLE_BUSY",
+                 "somebody else types on the console",
+                 "watch it without typing, or wait until they leave");
   }
   VX_RETURN_IF_ERROR(ReplyError(dir_, answered.reply.error));
   return std::make_unique<ShimInput>(std::move(answered.connection));

@@ -46,6 +46,8 @@ struct LaunchOptions {
   // kRuntimeConsoleFd.
   bool stdin = false;
   bool tty = false;
+  // Vm: where what the serial console says is kept, in the same bounds; empty: it is not.
+  std::string console_log;
   // The log is divided into files of this size, and so many are kept; 0: it is not.
   int64_t log_size = 0;
   int64_t log_files = 1;
@@ -81,6 +83,10 @@ class Client {
 
   // A way to the command's input. FAILED_PRECONDITION (NO_STDIN) when it has none.
   absl::StatusOr<std::unique_ptr<driver::Input>> OpenInput() const;
+
+  // A way to type on a vm's serial console (driver/console.h). FAILED_PRECONDITION
+  // (CONSOLE_BUSY) while another has it, NOT_RUNNING.
+  absl::StatusOr<std::unique_ptr<driver::Input>> OpenConsole() const;
 
   // Of a vm: nothing more comes from it.
   absl::Status MachineGone() const;

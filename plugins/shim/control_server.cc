@@ -29,8 +29,11 @@ int ControlServer::Prepare(pollfd* fds) const {
   fds[0] = {listener_, events, 0};
   for (int i = 0; i < count_; ++i) {
     // Who hangs up is noticed in any case.
-    const bool waits = connections_[i].is_input && !handler_.TakesInput();
-    fds[i + 1] = {connections_[i].fd, static_cast<short>(waits ? 0 : POLLIN), 0};
+    const Connection& each = connections_[i];
+    const bool waits = each.is_input() && !HasRoom(each);
+    // A hang-up would be found again and again.
+    const int fd = waits && each.hung_up ? -1 : each.fd;
+    fds[i + 1] = {fd, static_cast<short>(waits ? 0 : POLLIN), 0};
   }
   return count_ + 1;
 }
@@ -55,11 +58,11 @@ void ControlServer::Accept() {
     close(fd);
     return;
   }
-  connections_[count_++] = {fd, false, false};
+  connections_[count_++] = {fd, false, ControlVerb::kStatus, false};
 }
 
 bool ControlServer::ServeOne(Connection& connection) {
-  if (connection.is_input) return ServeInput(connection);
+  if (connection.is_input()) return ServeInput(connection);
   ControlRequest request{};
   const long n = Read(connection.fd, &request, sizeof request);
   if (n < 0) return errno == EAGAIN;
@@ -70,23 +73,47 @@ bool ControlServer::ServeOne(Connection& connection) {
     connection.waits_for_start = true;
     return true;
   }
-  connection.is_input = request.verb == ControlVerb::kInput && reply.error == 0;
+  Dedicate(connection, request.verb, reply);
   return send(connection.fd, &reply, sizeof reply, MSG_NOSIGNAL) == sizeof reply;
 }
 
+void ControlServer::Dedicate(Connection& connection, ControlVerb verb, ControlReply& reply) const {
+  if (reply.error != 0) return;
+  if (verb == ControlVerb::kConsoleInput) {
+    for (int i = 0; i < count_; ++i) {
+      if (connections_[i].is_typing()) reply.error = EBUSY;
+    }
+  }
+  const bool dedicated = verb == ControlVerb::kInput || verb == ControlVerb::kConsoleInput;
+  if (dedicated && reply.error == 0) connection.use = verb;
+}
+
+bool ControlServer::HasRoom(const Connection& connection) const {
+  return connection.is_typing() ? handler_.TakesTyping() : handler_.TakesInput();
+}
+
 // What another packet has filled meanwhile stays in the socket.
-bool ControlServer::ServeInput(const Connection& connection) {
-  if (!handler_.TakesInput()) {
+bool ControlServer::ServeInput(Connection& connection) {
+  if (!HasRoom(connection)) {
     char nothing;
     const ssize_t n = recv(connection.fd, &nothing, 1, MSG_PEEK | MSG_DONTWAIT);
-    return n > 0 || (n < 0 && errno == EAGAIN);
+    if (n < 0 && errno == EAGAIN) return true;
+    // A console is free for the next, whatever was typed.
+    connection.hung_up = n > 0 && !connection.is_typing();
+    return connection.hung_up;
   }
   InputHeader header{};
   const long n = Read(connection.fd, g_buffer, sizeof header + kMaxInput);
   if (n < 0) return errno == EAGAIN;
   if (n < static_cast<long>(sizeof header)) return false;
   memcpy(&header, g_buffer, sizeof header);
-  handler_.OnInput(header.type, g_buffer + sizeof header, static_cast<size_t>(n) - sizeof header);
+  const char* data = g_buffer + sizeof header;
+  const size_t size = static_cast<size_t>(n) - sizeof header;
+  if (!connection.is_typing()) {
+    handler_.OnInput(header.type, data, size);
+  } else if (header.type == InputType::kData) {
+    handler_.OnTyped(data, size);
+  }
   return true;
 }
 
@@ -94,7 +121,7 @@ bool ControlServer::ServeInput(const Connection& connection) {
 // has hung up is noticed in its turn.
 void ControlServer::TakeInputs() {
   for (int i = 0; i < count_; ++i) {
-    if (connections_[i].is_input && handler_.TakesInput()) ServeInput(connections_[i]);
+    if (connections_[i].use == ControlVerb::kInput && handler_.TakesInput()) ServeInput(connections_[i]);
   }
 }
 

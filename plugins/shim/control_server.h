@@ -21,6 +21,10 @@ class ControlHandler {
   // `data` has at most kMaxInput bytes.
   virtual void OnInput(InputType, const char* /*data*/, size_t /*size*/) {}
 
+  // The same for the one connection of kConsoleInput.
+  virtual bool TakesTyping() const { return false; }
+  virtual void OnTyped(const char* /*data*/, size_t /*size*/) {}
+
  protected:
   ~ControlHandler() = default;
 };
@@ -47,14 +51,23 @@ class ControlServer {
   struct Connection {
     int fd;
     bool waits_for_start;
-    bool is_input;
+    // Packets are no requests any more, but of this verb; kStatus: they are.
+    ControlVerb use;
+    // Its caller has gone and left packets behind, for which there is no room yet.
+    bool hung_up;
+
+    bool is_input() const { return use == ControlVerb::kInput || is_typing(); }
+    bool is_typing() const { return use == ControlVerb::kConsoleInput; }
   };
 
   void Accept();
   // False when the connection is over.
   bool ServeOne(Connection& connection);
-  bool ServeInput(const Connection& connection);
+  bool ServeInput(Connection& connection);
   void TakeInputs();
+  bool HasRoom(const Connection& connection) const;
+  // Takes the connection for what it asks for, or refuses.
+  void Dedicate(Connection& connection, ControlVerb verb, ControlReply& reply) const;
   void Drop(int index);
 
   ControlHandler& handler_;

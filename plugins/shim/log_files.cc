@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
@@ -21,8 +22,11 @@ constexpr size_t kReadSize = 64 * 1024;
 constexpr int kMostFiles = 1000;
 // Where the writer was killed between two renames, one number is missing.
 constexpr int kMostMissing = 1;
-// Each is a rotation that came in between.
-constexpr int kOpenAttempts = 100;
+// Each is a rotation that came in between, or one that its writer is in the middle of and
+// has no processor for: then it is given time.
+constexpr int kOpenAttempts = 500;
+constexpr int kHastyAttempts = 20;
+constexpr absl::Duration kPause = absl::Milliseconds(1);
 
 bool IsSameFile(int fd, const std::string& path) {
   struct stat a{}, b{};
@@ -110,6 +114,7 @@ absl::StatusOr<LogFiles> LogFiles::Open(const std::string& path) {
       if (!files.ok()) return files.status();
       return LogFiles(*std::move(files));
     }
+    if (attempt >= kHastyAttempts) absl::SleepFor(kPause);
   }
 }
 

@@ -7,6 +7,7 @@
 //   --cgroup=PROCS     go into the cgroup of this cgroup.procs before anything else
 //   --log-size=BYTES   divide the log into files of about this size
 //   --log-files=N      and keep so many of them
+//   --console-log=LOG  vm: what the serial console says goes there, in the same bounds
 //   --stdin            the command has an input (kInput)
 //   --tty              the command has a terminal; a container's runtime sends it
 #include <fcntl.h>
@@ -15,6 +16,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "plugins/shim/console.h"
 #include "plugins/shim/container_mode.h"
 #include "plugins/shim/report.h"
 #include "plugins/shim/sys.h"
@@ -26,14 +28,19 @@ constexpr char kUsage[] =
     "usage: vx-shim [--cgroup=PROCS] [--log-size=BYTES] [--log-files=N] [--stdin] [--tty]\n"
     "               container DIR LOG -- RUNTIME ARGS...\n"
     "       vx-shim [--cgroup=PROCS] [--log-size=BYTES] [--log-files=N] [--stdin] [--tty]\n"
+    "               [--console-log=LOG]\n"
     "               vm DIR LOG\n"
     "Started by vxd's drivers; not meant to be run by hand.\n";
 
 struct Options {
   const char* cgroup = nullptr;
   vx::shim::LogBounds log;
+  const char* console_log = nullptr;
   vx::shim::StdioOptions stdio;
 };
+
+// Not on the stack, where its buffers would cost a container's shim memory too.
+constinit vx::shim::Console g_console;
 
 int Misuse() {
   vx::shim::WriteAll(2, kUsage, sizeof kUsage - 1);
@@ -47,12 +54,15 @@ bool EnterCgroup(const char* procs) {
   return entered || vx::shim::ReportErrno("enter the shim's cgroup");
 }
 
-// The log is opened first, as its path may be relative to where we were started.
-bool Settle(const char* dir, const char* log, const vx::shim::LogBounds& bounds,
-            vx::shim::LogWriter& writer) {
+// The logs are opened first, as their paths may be relative to where we were started.
+bool Settle(const char* dir, const char* log, const Options& options, vx::shim::LogWriter& writer,
+            vx::shim::Console& console) {
   signal(SIGHUP, SIG_IGN);
   signal(SIGPIPE, SIG_IGN);
-  if (!writer.Open(log, bounds)) return vx::shim::ReportErrno("open the log");
+  if (!writer.Open(log, options.log)) return vx::shim::ReportErrno("open the log");
+  if (options.console_log != nullptr && !console.OpenLog(options.console_log, options.log)) {
+    return vx::shim::ReportErrno("open the console's log");
+  }
   if (chdir(dir) < 0) return vx::shim::ReportErrno("enter the shim's folder");
   return true;
 }
@@ -70,6 +80,8 @@ bool TakeOption(const char* argument, Options& options) {
     options.log.size = strtoll(size, nullptr, 10);
   } else if (const char* files = ValueOf(argument, "--log-files=")) {
     options.log.files = static_cast<int32_t>(strtol(files, nullptr, 10));
+  } else if (const char* console_log = ValueOf(argument, "--console-log=")) {
+    options.console_log = console_log;
   } else if (strcmp(argument, "--stdin") == 0) {
     options.stdio.stdin = true;
   } else if (strcmp(argument, "--tty") == 0) {
@@ -94,7 +106,7 @@ int main(int argc, char** argv) {
   fcntl(vx::shim::kReadyFd, F_SETFD, FD_CLOEXEC);
   if (options.cgroup != nullptr && !EnterCgroup(options.cgroup)) return 1;
   vx::shim::LogWriter log;
-  if (!Settle(argv[2], argv[3], options.log, log)) return 1;
+  if (!Settle(argv[2], argv[3], options, log, g_console)) return 1;
   if (container) return vx::shim::ContainerMode(log, options.stdio).Run(argv + 5);
-  return vx::shim::VmMode(log, options.stdio).Run();
+  return vx::shim::VmMode(log, g_console, options.stdio).Run();
 }

@@ -14,7 +14,6 @@ namespace vx::shim {
 inline constexpr char kControlSocket[] = "control";   // SOCK_SEQPACKET, from the driver
 inline constexpr char kOutputSocket[] = "output";     // vm: QEMU's virtio port connects here
 inline constexpr char kConsoleSocket[] = "console";   // vm: QEMU's serial console connects here
-inline constexpr char kConsoleLog[] = "console.log";  // vm: the last 64 KiB of the console, raw
 inline constexpr char kConfigFile[] = "config";       // vm: sent to the agent as it is
 inline constexpr char kExitRecord[] = "exit";         // how the run ended; see ExitRecord
 inline constexpr char kInitPid[] = "init.pid";        // container: written by the runtime
@@ -54,7 +53,14 @@ enum class ControlVerb : uint32_t {
   // The connection is for the command's input from now on: packets of an InputHeader and
   // at most kMaxInput bytes, which are not answered. EOPNOTSUPP when the run has none.
   kInput = 5,
+  // VM: the connection is for what is typed on the serial console from now on: packets as
+  // of kInput, of which only kData counts. EBUSY while another connection is; ESRCH once
+  // the command has ended.
+  kConsoleInput = 6,
 };
+
+// In a console's log, on stream 2, which no guest can write: a machine's life begins.
+inline constexpr char kConsoleBegins[] = "vx: the machine is switched on";
 
 enum class RunState : uint32_t {
   kStarting = 0,  // container: runtime at work; vm: agent not heard of

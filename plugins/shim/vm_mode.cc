@@ -30,36 +30,37 @@ int VmMode::Run() {
 }
 
 bool VmMode::Listen() {
-  if (!console_log_.Open(kConsoleLog)) return ReportErrno("open the console log");
   output_listener_ = shim::Listen(kOutputSocket, SOCK_STREAM);
-  console_listener_ = shim::Listen(kConsoleSocket, SOCK_STREAM);
-  if (output_listener_ < 0 || console_listener_ < 0) return ReportErrno("listen for the machine");
+  if (output_listener_ < 0 || !console_.Listen()) return ReportErrno("listen for the machine");
   return control_.Open() || ReportErrno("listen on the control socket");
 }
 
 void VmMode::Loop() {
-  constexpr int kOwn = 4;
+  constexpr int kOwn = 2 + Console::kPollFds;
   pollfd fds[kOwn + ControlServer::kMaxPollFds];
   while (!done()) {
     const bool sending = output_ >= 0 && outbox_.pending();
     fds[0] = {output_ < 0 ? output_listener_ : -1, POLLIN, 0};
-    fds[1] = {console_ < 0 ? console_listener_ : -1, POLLIN, 0};
-    fds[2] = {output_, static_cast<short>(sending ? POLLIN | POLLOUT : POLLIN), 0};
-    fds[3] = {console_, POLLIN, 0};
+    fds[1] = {output_, static_cast<short>(sending ? POLLIN | POLLOUT : POLLIN), 0};
+    console_.Prepare(fds + 2);
     const int connections = control_.Prepare(fds + kOwn);
-    if (poll(fds, static_cast<nfds_t>(kOwn + connections), PollTimeout()) < 0) continue;
+    const int found = poll(fds, static_cast<nfds_t>(kOwn + connections), PollTimeout());
+    if (console_.deadline() != 0) console_.FlushLate(MonotonicMillis());
+    if (found < 0) continue;
     if (fds[0].revents != 0) AcceptOutput();
-    if (fds[1].revents != 0) AcceptConsole();
-    if ((fds[2].revents & POLLOUT) != 0 && !outbox_.Flush(output_)) EndOutput();
-    if ((fds[2].revents & ~POLLOUT) != 0) ReadOutput();
-    if (fds[3].revents != 0) ReadConsole();
+    if ((fds[1].revents & POLLOUT) != 0 && !outbox_.Flush(output_)) EndOutput();
+    if ((fds[1].revents & ~POLLOUT) != 0) ReadOutput();
+    console_.Serve(fds + 2);
     control_.Serve(fds + kOwn, connections);
   }
 }
 
 int VmMode::PollTimeout() const {
-  if (!gone_) return -1;
-  const int64_t left = deadline_ - MonotonicMillis();
+  int64_t until = gone_ ? deadline_ : 0;
+  const int64_t console = console_.deadline();
+  if (console != 0 && (until == 0 || console < until)) until = console;
+  if (until == 0) return -1;
+  const int64_t left = until - MonotonicMillis();
   return left > 0 ? static_cast<int>(left) : 0;
 }
 
@@ -72,21 +73,11 @@ void VmMode::AcceptOutput() {
   output_ = accept4(output_listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
 }
 
-void VmMode::AcceptConsole() {
-  console_ = accept4(console_listener_, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
-}
-
 void VmMode::ReadOutput() {
   if (output_ < 0) return;
   const long n = Read(output_, g_buffer, kBufferSize);
   if (n < 0 && errno == EAGAIN) return;
   if (n <= 0 || !reader_.Feed(g_buffer, static_cast<size_t>(n))) EndOutput();
-}
-
-void VmMode::ReadConsole() {
-  const long n = Read(console_, g_buffer, kBufferSize);
-  if (n > 0) console_log_.Write(g_buffer, static_cast<size_t>(n));
-  if (n == 0 || (n < 0 && errno != EAGAIN)) Close(console_);
 }
 
 void VmMode::EndOutput() {
@@ -100,12 +91,7 @@ void VmMode::Finish() {
     exit_.lost = 1;
     WriteExitFile(exit_);
   }
-  // What the console said last.
-  while (console_ >= 0) {
-    const long n = Read(console_, g_buffer, kBufferSize);
-    if (n <= 0) break;
-    console_log_.Write(g_buffer, static_cast<size_t>(n));
-  }
+  console_.Finish();
   state_ = RunState::kExited;
   control_.AnswerStarts(Reply(ESRCH));
 }
@@ -161,6 +147,9 @@ bool VmMode::OnRequest(const ControlRequest& request, ControlReply& reply) {
       return true;
     case ControlVerb::kInput:
       if (!stdio_.stdin && !stdio_.tty) reply.error = EOPNOTSUPP;
+      if (state_ == RunState::kExited) reply.error = ESRCH;
+      return true;
+    case ControlVerb::kConsoleInput:
       if (state_ == RunState::kExited) reply.error = ESRCH;
       return true;
     case ControlVerb::kStart:

@@ -1,10 +1,14 @@
+#include <unistd.h>
+
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/errors.h"
 #include "client/cli/foreground.h"
 #include "client/cli/own_terminal.h"
+#include "client/cli/render/terminal.h"
 #include "daemon/base/error.h"
 
 namespace vx::cli {
@@ -12,6 +16,8 @@ namespace {
 
 struct AttachFlags {
   std::string name;
+  // Of a VM: its serial console.
+  bool console = false;
   std::string keys;
   bool no_stdin = false;
 };
@@ -28,6 +34,26 @@ bool Runs(const v1::Workload& workload) {
          state == v1::STATE_STOPPING;
 }
 
+// A machine's console is a terminal with somebody on it, and knows no signals.
+Attachment MakeAttachment(const v1::Workload& workload, const AttachFlags& flags,
+                          const DetachKeys& keys, bool console) {
+  Attachment attachment;
+  attachment.console = console;
+  attachment.stdin = (console || workload.spec().stdin()) && !flags.no_stdin;
+  attachment.tty = (console ? attachment.stdin : workload.spec().tty()) && OnTerminal();
+  attachment.keys = keys;
+  attachment.signals = !console && !flags.no_stdin;
+  return attachment;
+}
+
+// A console may be silent until a key is pressed.
+void Welcome(const v1::Workload& workload, const AttachFlags& flags) {
+  if (!ErrorsOnTerminal() || !OnTerminal() || flags.no_stdin) return;
+  WriteAll(STDERR_FILENO,
+           absl::StrCat("vxctl: the console of ", workload.name(), "; ", flags.keys, " leaves\n"))
+      .IgnoreError();
+}
+
 int Attach(Context& context, const AttachFlags& flags) {
   absl::StatusOr<DetachKeys> keys = DetachKeys::Parse(flags.keys);
   if (!keys.ok()) return Report(keys.status());
@@ -39,17 +65,14 @@ int Attach(Context& context, const AttachFlags& flags) {
   if (!response.ok()) return Report(response.status());
   const v1::Workload& workload = response->workload();
   if (!Runs(workload)) return Report(NotRunning(workload));
-  Attachment attachment;
-  attachment.stdin = workload.spec().stdin() && !flags.no_stdin;
-  attachment.tty = workload.spec().tty() && OnTerminal();
-  attachment.keys = *keys;
-  attachment.signals = !flags.no_stdin;
-  return AttachForeground(context, workload, attachment);
+  const bool console = flags.console && workload.kind() == v1::KIND_VM;
+  if (console) Welcome(workload, flags);
+  return AttachForeground(context, workload, MakeAttachment(workload, flags, *keys, console));
 }
 
-Action Declare(Arguments& arguments, const char* keys, const char* example) {
-  auto flags = std::make_shared<AttachFlags>();
-  flags->keys = keys;
+Action Declare(Arguments& arguments, AttachFlags defaults, const char* example) {
+  auto flags = std::make_shared<AttachFlags>(std::move(defaults));
+  const std::string keys = flags->keys;
   arguments.Word("NAME", &flags->name, "Name, uid or beginning of a uid");
   arguments.Option("--detach-keys", &flags->keys, "KEYS",
                    absl::StrCat("What leaves it running; ", keys, " when left out"));
@@ -61,11 +84,12 @@ Action Declare(Arguments& arguments, const char* keys, const char* example) {
 }  // namespace
 
 Action DeclareAttach(Arguments& arguments) {
-  return Declare(arguments, kDetachKeys, "vxctl attach web\nvxctl attach --no-stdin web");
+  return Declare(arguments, {.keys = kDetachKeys}, "vxctl attach web\nvxctl attach --no-stdin web");
 }
 
 Action DeclareConsole(Arguments& arguments) {
-  return Declare(arguments, "ctrl-]", "vxctl console web");
+  return Declare(arguments, {.console = true, .keys = "ctrl-]"},
+                 "vxctl console db\nvxctl console --no-stdin db");
 }
 
 }  // namespace vx::cli

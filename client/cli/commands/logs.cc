@@ -20,6 +20,7 @@ struct LogsFlags {
   std::string name;
   bool follow = false;
   bool timestamps = false;
+  bool console = false;
   std::optional<std::string> tail;
   std::optional<std::string> since;
 };
@@ -28,6 +29,7 @@ absl::StatusOr<v1::StreamLogsRequest> MakeRequest(const LogsFlags& flags) {
   v1::StreamLogsRequest request;
   request.set_name(flags.name);
   request.set_follow(flags.follow);
+  request.set_console(flags.console);
   if (flags.tail.has_value()) {
     absl::StatusOr<int64_t> lines = client::ParseNumber(*flags.tail, "lines");
     if (!lines.ok()) return Misuse(Annotate(lines.status(), "--tail"));
@@ -89,7 +91,11 @@ Action DeclareLogs(Arguments& arguments) {
   arguments.Option("-n,--tail", &flags->tail, "N", "The last N lines only");
   arguments.Option("--since", &flags->since, "TIME", "From 10m ago, or from an RFC 3339 time, on");
   arguments.Flag("--timestamps", &flags->timestamps, "When each line was written");
-  arguments.Example("vxctl logs -f --tail 20 web\nvxctl logs web --since 10m --timestamps");
+  arguments.Flag("--console", &flags->console, "What the serial console of a VM said");
+  arguments.Example(
+      "vxctl logs -f --tail 20 web\n"
+      "vxctl logs web --since 10m --timestamps\n"
+      "vxctl logs --console --tail 50 db");
   return [flags](Context& context) { return Logs(context, *flags); };
 }
 

@@ -145,7 +145,19 @@ TEST_F(VxctlReads, LogsSendTheirFlags) {
   EXPECT_TRUE(request.follow());
   EXPECT_EQ(request.tail(), 3);
   EXPECT_EQ(request.since().seconds(), 1'700'000'000);
+  EXPECT_FALSE(request.console());
   EXPECT_EQ(Vxctl(vxd_, {"logs", "nope"}).exit_code, 1);
+  Vxctl(vxd_, {"logs", "--console", "beta"});
+  EXPECT_TRUE(vxd_.Asked<v1::StreamLogsRequest>().back().console());
+}
+
+TEST_F(VxctlReads, ConsoleIsAMachinesSerialLineAndAContainersOutput) {
+  EXPECT_EQ(Vxctl(vxd_, {"console", "--no-stdin", "beta"}).exit_code, 0);
+  EXPECT_TRUE(vxd_.Asked<v1::StreamLogsRequest>().back().console());
+  EXPECT_EQ(Vxctl(vxd_, {"console", "--no-stdin", "alpha"}).exit_code, 0);
+  EXPECT_FALSE(vxd_.Asked<v1::StreamLogsRequest>().back().console());
+  EXPECT_EQ(Vxctl(vxd_, {"attach", "--no-stdin", "beta"}).exit_code, 0);
+  EXPECT_FALSE(vxd_.Asked<v1::StreamLogsRequest>().back().console());
 }
 
 class VxctlEvents : public VxctlReads {

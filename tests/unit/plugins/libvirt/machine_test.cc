@@ -60,7 +60,8 @@ class MachineTest : public testing::Test {
   }
 
   std::shared_ptr<Machine> NewMachine() {
-    return std::make_shared<Machine>(&host_, "test", kName, dir_.path("r"));
+    return std::make_shared<Machine>(&host_, "test", kName, dir_.path("r"),
+                                     dir_.path("console"));
   }
 
   // What stands for QEMU: holds the port to the shim, and does nothing.

@@ -443,14 +443,6 @@ TEST_F(MachineShim, AGuestThatNeverReadsDoesNotStopItsShim) {
   EXPECT_TRUE(client_->Status().ok());
 }
 
-TEST_F(MachineShim, TheConsoleIsKept) {
-  UniqueFd console = Connect("console");
-  EXPECT_EQ(write(console.get(), "boot\n", 5), 5);
-  console.reset();
-  EXPECT_TRUE(client_->MachineGone().ok());
-  WaitRecord();
-  EXPECT_EQ(*ReadFile((dir_ / "console.log")), "boot\n");
-}
 
 TEST_F(MachineShim, ItsSocketsAreForItsOwnUserOnly) {
   for (const char* name : {"control", "output", "console"}) {

@@ -1,4 +1,4 @@
-// What the shim writes: logs, and the console's end.
+// What the shim writes: logs.
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -7,7 +7,6 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "plugins/shim/client.h"
-#include "plugins/shim/console_log.h"
 #include "plugins/shim/log_reader.h"
 #include "plugins/shim/log_writer.h"
 #include "tests/unit/daemon/base/temp_dir.h"
@@ -197,26 +196,6 @@ TEST_F(DividedLogTest, AMissingNumberHidesNothing) {
   auto reader = OpenLog(log_, position);
   ASSERT_TRUE(reader.ok());
   EXPECT_EQ(ReadOn(**reader), Lines(920, 80));
-}
-
-TEST(ConsoleLog, KeepsTheEndAndNeverGrowsPastItsBound) {
-  TempDir dir;
-  ConsoleLog log;
-  const std::string path = (dir / "console.log");
-  ASSERT_TRUE(log.Open(path.c_str()));
-  std::string all;
-  for (int i = 0; i < 3000; ++i) {
-    const std::string line = absl::StrCat("console line ", i, " of a machine that talks a lot\n");
-    log.Write(line.data(), line.size());
-    all += line;
-    auto now = ReadFile(path);
-    ASSERT_TRUE(now.ok());
-    ASSERT_LE(now->size(), 64u * 1024);
-  }
-  auto kept = ReadFile(path);
-  ASSERT_TRUE(kept.ok());
-  EXPECT_GE(kept->size(), 32u * 1024);
-  EXPECT_TRUE(all.ends_with(*kept));
 }
 
 }  // namespace
