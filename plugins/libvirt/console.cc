@@ -10,6 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "daemon/base/file.h"
 #include "plugins/shim/log_reader.h"
@@ -59,18 +60,31 @@ std::string SaidLast(const std::string& log) {
   return said;
 }
 
+// The last `count` lines with `text` in them, the last one first.
+std::vector<std::string> FindLines(const std::string& log, absl::string_view text, size_t count) {
+  const std::string said = SaidLast(log);
+  const std::vector<absl::string_view> lines = absl::StrSplit(said, absl::ByAnyChar("\r\n"));
+  std::vector<std::string> found;
+  for (auto line = lines.rbegin(); line != lines.rend() && found.size() < count; ++line) {
+    std::string clean = Clean(*line);
+    if (!clean.empty() && absl::StrContains(clean, text)) found.push_back(std::move(clean));
+  }
+  return found;
+}
+
 }  // namespace
 
 std::string LastConsoleLine(const std::string& log) { return FindConsoleLine(log, ""); }
 
+std::string LastConsoleLines(const std::string& log, size_t count) {
+  std::vector<std::string> lines = FindLines(log, "", count);
+  std::reverse(lines.begin(), lines.end());
+  return absl::StrJoin(lines, " | ");
+}
+
 std::string FindConsoleLine(const std::string& log, absl::string_view text) {
-  const std::string said = SaidLast(log);
-  const std::vector<absl::string_view> lines = absl::StrSplit(said, absl::ByAnyChar("\r\n"));
-  for (auto line = lines.rbegin(); line != lines.rend(); ++line) {
-    std::string clean = Clean(*line);
-    if (!clean.empty() && absl::StrContains(clean, text)) return clean;
-  }
-  return "";
+  const std::vector<std::string> lines = FindLines(log, text, 1);
+  return lines.empty() ? "" : lines.front();
 }
 
 }  // namespace vx::libvirt

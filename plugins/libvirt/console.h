@@ -4,6 +4,7 @@
 // at, and lines are cut to 200 characters of plain text.
 #pragma once
 
+#include <cstddef>
 #include <string>
 
 #include "absl/strings/string_view.h"
@@ -13,6 +14,9 @@ namespace vx::libvirt {
 // The last line that says something; empty when there is none. `log` is the path of the
 // console's log.
 std::string LastConsoleLine(const std::string& log);
+
+// The last `count` lines that say something, oldest first, with " | " between them.
+std::string LastConsoleLines(const std::string& log, size_t count);
 
 // The last line with `text` in it; empty when there is none.
 std::string FindConsoleLine(const std::string& log, absl::string_view text);

@@ -24,6 +24,9 @@ constexpr absl::Duration kShimEnd = absl::Seconds(15);
 // How long a killed QEMU may take to be gone.
 constexpr absl::Duration kPowerCut = absl::Seconds(30);
 
+// Of the console, in a message.
+constexpr size_t kConsoleLines = 5;
+
 // Its time of change is the run's start.
 constexpr char kStartedFile[] = "/started";
 // There from before the power is cut.
@@ -307,19 +310,30 @@ std::vector<driver::Stage> Machine::Stages() const {
           {"command", nanos(started_.ready, started_.command)}};
 }
 
+// Where a start got stuck, by what each part has shown of itself.
+std::string Machine::StuckAt(const std::string& console) const {
+  std::shared_ptr<shim::Client> client = shim();
+  auto reply = client ? client->Status() : absl::UnavailableError("");
+  if (reply.ok() && reply->greeted != 0) {
+    return "agent: it came up and has not said that the command was started";
+  }
+  return console.empty() ? "qemu: the guest's kernel has not said a word"
+                         : "kernel: it runs and the guest's agent has not come up";
+}
+
 absl::Status Machine::NotStarted(const absl::Status& why) const {
   const bool late = absl::IsDeadlineExceeded(why);
+  const std::string console = LastConsoleLines(console_, kConsoleLines);
   std::string message = late ? "the guest did not start its command in time"
                              : "the guest ended before its command was started";
-  if (late && shim_pid() != 0 && qemu_pid() != 0) {
-    absl::StrAppend(&message, "; its machine runs and its agent has not said that it did");
-  }
-  const std::string console = LastConsoleLine(console_);
+  if (late) absl::StrAppend(&message, "; it is stuck at ", StuckAt(console));
   absl::StrAppend(&message, "; ",
                   console.empty() ? "its console said nothing"
                                   : absl::StrCat("its console said last: ", console));
   return Error(late ? absl::StatusCode::kDeadlineExceeded : absl::StatusCode::kInternal,
-               "NOT_STARTED", message, absl::StrCat("see `vxctl logs --console ", uid_.substr(0, 12), "`, and `vxctl doctor`"));
+               "NOT_STARTED", message,
+               absl::StrCat("see `vxctl logs --console ", uid_.substr(0, 12),
+                            "`, and `vxctl doctor`"));
 }
 
 absl::Status Machine::Signal(int signal) {

@@ -141,6 +141,7 @@ class Machine : public std::enable_shared_from_this<Machine> {
   // How it ended when the shim, which is gone, left no record.
   v1::Exit Unrecorded() const;
   std::shared_ptr<shim::Client> shim() const;
+  std::string StuckAt(const std::string& console) const;
   absl::Status NotStarted(const absl::Status& why) const;
 
   const MachineHost* const host_;

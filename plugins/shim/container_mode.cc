@@ -236,7 +236,7 @@ void ContainerMode::Reap() {
 }
 
 void ContainerMode::AnswerStarts(int error) {
-  control_.AnswerStarts({error, exit_.exec_errno, state_, init_, {}});
+  control_.AnswerStarts({error, exit_.exec_errno, state_, init_, {}, 0});
 }
 
 bool ContainerMode::LetGo(ControlReply& reply) {
@@ -254,7 +254,7 @@ void ContainerMode::OnInput(InputType type, const char* data, size_t size) {
 }
 
 bool ContainerMode::OnRequest(const ControlRequest& request, ControlReply& reply) {
-  reply = {0, exit_.exec_errno, state_, init_, {}};
+  reply = {0, exit_.exec_errno, state_, init_, {}, 0};
   if (state_ == RunState::kExited && request.verb != ControlVerb::kStatus) {
     reply.error = ESRCH;
     return true;

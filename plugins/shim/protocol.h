@@ -112,6 +112,8 @@ struct ControlReply {
   int32_t init_pid;
   // Of a vm, once it runs. Shims of earlier releases end before.
   StartedFrame started;
+  // 1 once the guest's agent has said hello.
+  uint32_t greeted;
 };
 
 // What every shim sends of a ControlReply.

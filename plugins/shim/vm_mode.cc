@@ -137,7 +137,7 @@ void VmMode::OnExit(const ExitFrame& frame) {
 }
 
 ControlReply VmMode::Reply(int error) const {
-  return {error, exit_.exec_errno, state_, 0, started_};
+  return {error, exit_.exec_errno, state_, 0, started_, greeted_ ? 1u : 0u};
 }
 
 bool VmMode::OnRequest(const ControlRequest& request, ControlReply& reply) {

@@ -77,5 +77,12 @@ TEST(ConsoleTest, OfALongLogItsEndIsLookedAt) {
   EXPECT_EQ(LastConsoleLine(dir.path("console")), "last");
 }
 
+TEST(ConsoleTest, TheLastLinesComeInTheirOrder) {
+  TempDir dir;
+  dir.Write("console", Said("one") + Said("two") + Said("") + Said("three"));
+  EXPECT_EQ(LastConsoleLines(dir.path("console"), 2), "two | three");
+  EXPECT_EQ(LastConsoleLines(dir.path("console"), 9), "one | two | three");
+}
+
 }  // namespace
 }  // namespace vx::libvirt
