@@ -8,92 +8,21 @@
 //   bench_scale SOCKET ready NANOSECONDS   waits for vxd's first answer and until its
 //                                          drivers are ready; tells how long after that
 //                                          point of CLOCK_MONOTONIC
-#include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdlib>
-#include <functional>
-#include <iostream>
 #include <map>
 #include <random>
-#include <string>
-#include <thread>
-#include <vector>
 
-#include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
-#include "client/lib/connection.h"
-#include "client/lib/operation.h"
+#include "tests/bench/measure.h"
 
 namespace vx {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using namespace bench;
 
 constexpr int kThreads = 8;
 constexpr int kPageSize = 100;
-
-template <typename Value>
-Value Must(absl::StatusOr<Value> value) {
-  if (!value.ok()) {
-    std::cerr << "bench_scale: " << value.status() << std::endl;
-    _exit(1);
-  }
-  return *std::move(value);
-}
-
-client::Target TargetOf(const std::string& socket) {
-  return Must(client::ParseTarget("unix://" + socket));
-}
-
-double Milliseconds(Clock::duration time) {
-  return std::chrono::duration<double, std::milli>(time).count();
-}
-
-// Times of one thing, in milliseconds. Thread-safe.
-class Times {
- public:
-  void Add(double time) {
-    absl::MutexLock lock(&mutex_);
-    times_.push_back(time);
-  }
-  void Measure(const std::function<void()>& what) {
-    const auto begin = Clock::now();
-    what();
-    Add(Milliseconds(Clock::now() - begin));
-  }
-  // "NAME_median": 1, "NAME_p99": 2
-  std::string Json(const std::string& name) {
-    absl::MutexLock lock(&mutex_);
-    std::sort(times_.begin(), times_.end());
-    auto at = [&](double part) {
-      mutex_.AssertHeld();
-      return times_.empty() ? 0 : times_[static_cast<size_t>(part * (times_.size() - 1))];
-    };
-    return absl::StrCat("\"", name, "_median\": ", at(0.5), ", \"", name, "_p99\": ", at(0.99));
-  }
-
- private:
-  absl::Mutex mutex_;
-  std::vector<double> times_ ABSL_GUARDED_BY(mutex_);
-};
-
-// Runs `use` in kThreads threads, each with a connection of its own.
-void InThreads(const client::Target& target,
-               const std::function<void(client::Connection&, int)>& use) {
-  std::vector<std::thread> threads;
-  for (int i = 0; i < kThreads; ++i) {
-    threads.emplace_back([&, i] { use(*Must(client::Connection::Open(target)), i); });
-  }
-  for (std::thread& thread : threads) thread.join();
-}
-
-void Finish(client::Connection& connection, const v1::Operation& begun) {
-  const v1::Operation ended = Must(client::FollowOperation(connection, begun));
-  const absl::Status status = client::OperationError(ended);
-  if (!status.ok()) std::cerr << ended.target() << ": " << status << std::endl;
-}
 
 std::string Name(int number) { return absl::StrCat("w", number); }
 
@@ -142,7 +71,7 @@ void Replace(client::Connection& connection, int number) {
 void Fill(const client::Target& target, int count) {
   Times all;
   all.Measure([&] {
-    InThreads(target, [&](client::Connection& connection, int thread) {
+    InThreads(target, kThreads, [&](client::Connection& connection, int thread) {
       for (int i = thread; i < count; i += kThreads) Create(connection, i);
     });
   });
@@ -203,7 +132,7 @@ void Churn(const client::Target& target, int count, int seconds, int rate) {
   });
   const auto begin = Clock::now();
   const auto end = begin + std::chrono::seconds(seconds);
-  InThreads(target, [&](client::Connection& connection, int thread) {
+  InThreads(target, kThreads, [&](client::Connection& connection, int thread) {
     std::mt19937 random(thread);
     int done = 0;
     while (Clock::now() < end) {

@@ -34,6 +34,7 @@
 #include "plugins/container/runtime/seal.h"
 #include "plugins/container/runtime/seccomp.h"
 #include "plugins/container/runtime/stage.h"
+#include "plugins/container/runtime/stages.h"
 #include "plugins/container/runtime/state.h"
 #include "plugins/container/runtime/terminal.h"
 #include "plugins/container/runtime/user_namespace.h"
@@ -132,17 +133,23 @@ absl::Status Creation::Run() {
   LimitCapabilities();
   VX_ASSIGN_OR_RETURN(filter_, FilterOf(config_, absl::StrCat(options_.root, "/.seccomp")));
   VX_RETURN_IF_ERROR(OpenConsole());
+  EndStage("config");
   VX_RETURN_IF_ERROR(MakeFolder());
   VX_RETURN_IF_ERROR(MakeCgroup());
+  EndStage("cgroup");
   VX_RETURN_IF_ERROR(JoinNamespaces());
   VX_RETURN_IF_ERROR(MakeStage(config_, absl::StrCat(dir_, "/", kStageDir)));
+  EndStage("stage");
   VX_RETURN_IF_ERROR(StartInit());
+  EndStage("clone");
   ApplyOomScore();
   VX_ASSIGN_OR_RETURN(UniqueFd userns, MapIds());
   VX_RETURN_IF_ERROR(FillStage(config_, userns.get()));
+  EndStage("layers");
   if (write(go_.write.get(), "G", 1) != 1) return ErrnoError(errno, "let init go on");
   VX_RETURN_IF_ERROR(WaitForInit());
   VX_RETURN_IF_ERROR(WriteFiles());
+  EndStage("files");
   done_ = true;
   return absl::OkStatus();
 }
@@ -312,7 +319,10 @@ absl::Status Creation::WriteFiles() const {
 
 absl::Status Create(const CreateOptions& options) {
   VX_ASSIGN_OR_RETURN(std::string dir, StateDir(options.root, options.id));
-  return Creation(options, std::move(dir)).Run();
+  if (options.stages_file.empty()) return Creation(options, std::move(dir)).Run();
+  KeepStages();
+  VX_RETURN_IF_ERROR(Creation(options, std::move(dir)).Run());
+  return WriteStages(options.stages_file);
 }
 
 }  // namespace vx::container

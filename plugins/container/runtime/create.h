@@ -14,6 +14,8 @@ struct CreateOptions {
   std::string bundle;
   // Where init's pid is written; may be empty.
   std::string pid_file;
+  // Where the times of its stages are written (stages.h); empty: nowhere.
+  std::string stages_file;
   // Descriptors of the caller's (plugins/shim/protocol.h); -1: none.
   int exec_fd = -1;
   int error_fd = 2;

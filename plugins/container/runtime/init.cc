@@ -24,6 +24,7 @@
 #include "plugins/container/runtime/identity.h"
 #include "plugins/container/runtime/inside.h"
 #include "plugins/container/runtime/root.h"
+#include "plugins/container/runtime/stages.h"
 #include "plugins/container/runtime/terminal.h"
 
 namespace vx::container {
@@ -86,19 +87,21 @@ absl::Status RaiseLoopback(const Config& config) {
   return ErrnoError(errno, "bring up the loopback device");
 }
 
-absl::Status SetUp(const InitTask& task) {
+absl::Status SetUp(const InitTask& task, const absl::Status& network) {
   const Config& config = task.config;
+  VX_RETURN_IF_ERROR(network);
   VX_RETURN_IF_ERROR(JoinCgroups(task.doors));
   VX_RETURN_IF_ERROR(BecomeRoot(config));
   VX_RETURN_IF_ERROR(EnterLateNamespaces(config));
   VX_RETURN_IF_ERROR(SetHostname(config.hostname));
   VX_RETURN_IF_ERROR(SetDomainname(config.domainname));
-  VX_RETURN_IF_ERROR(RaiseLoopback(config));
   VX_RETURN_IF_ERROR(SetPersonality(config));
+  EndStage("join");
   {
     VX_ASSIGN_OR_RETURN(Root root, Root::Enter(config));
     VX_RETURN_IF_ERROR(root.Furnish());
   }
+  EndStage("mounts");
   if (config.process.terminal) {
     VX_RETURN_IF_ERROR(TakeTerminal(task.console_fd, config.process, true));
   }
@@ -119,11 +122,14 @@ absl::Status SetUp(const InitTask& task) {
 void RunInit(const InitTask& task) {
   Command command(task.config.process, task.seccomp,
                   {task.exec_fd, task.error_fd, task.die_with_parent});
+  // Beside the runtime's own work, as it may wait for the end of another's network.
+  const absl::Status network = RaiseLoopback(task.config);
   if (!WaitForByte(task.go_fd)) _exit(1);
   setsid();
-  absl::Status status = SetUp(task);
+  absl::Status status = SetUp(task, network);
   if (status.ok()) status = command.Prepare(ResolveIdentity(task.config));
   if (!status.ok()) Fail(task, status);
+  EndStage("rights");
   if (write(task.report_fd, "R", 1) != 1) _exit(1);
   close(task.report_fd);
   if (!WaitForByte(task.start_fd)) _exit(1);

@@ -23,8 +23,9 @@ using vx::container::ExecOptions;
 constexpr char kUsage[] =
     "usage: vx-runtime [--root DIR] COMMAND ...\n"
     "\n"
-    "  create --bundle DIR [--pid-file FILE] [--console-socket PATH] ID\n"
-    "                                             make a container; its init waits\n"
+    "  create --bundle DIR [--pid-file FILE] [--console-socket PATH] [--stages FILE] ID\n"
+    "                                             make a container; its init waits. FILE: how\n"
+    "                                             long each stage took, in microseconds\n"
     "  start ID                                   run its command\n"
     "  state ID                                   print what it is, as JSON\n"
     "  exec [--tty] [--detach] [--user U[:G]] [--cwd DIR] [--env K=V] [--process FILE]\n"
@@ -104,6 +105,8 @@ bool TakeOption(CommandLine& line, const std::string& option, const std::string&
     line.create.bundle = value;
   else if (option == "--pid-file")
     line.create.pid_file = value;
+  else if (option == "--stages")
+    line.create.stages_file = value;
   else if (option == "--exec-fd")
     line.create.exec_fd = ToFd(value);
   else if (option == "--error-fd")

@@ -20,6 +20,7 @@
 #include "plugins/container/runtime/inside.h"
 #include "plugins/container/runtime/mount_calls.h"
 #include "plugins/container/runtime/stage.h"
+#include "plugins/container/runtime/stages.h"
 
 namespace vx::container {
 namespace {
@@ -83,8 +84,10 @@ absl::StatusOr<bool> IsDir(int fd, const std::string& what) {
 absl::StatusOr<Root> Root::Enter(const Config& config) {
   Root root(config);
   VX_RETURN_IF_ERROR(MountRoot(config));
+  EndStage("overlay");
   VX_RETURN_IF_ERROR(root.Prepare());
   VX_RETURN_IF_ERROR(root.Pivot());
+  EndStage("pivot");
   return root;
 }
 
