@@ -95,8 +95,7 @@ TEST_F(ConfineTest, NewPrivilegesAreForThoseThatAskForThem) {
 TEST_F(ConfineTest, AVmRefusesWhatIsAboutTheHostsKernel) {
   for (const Words& flags :
        {Words{"--privileged"}, Words{"--cap-drop", "ALL"}, Words{"--device", "/dev/fuse"},
-        Words{"--read-only"}, Words{"--tmpfs", "/t"}, Words{"--cpu-weight", "50"},
-        Words{"--cpuset", "0"}, Words{"--memory-reservation", "1M"}}) {
+        Words{"--read-only"}, Words{"--tmpfs", "/t"}, Words{"--memory-reservation", "1M"}}) {
     Words words = {"create", "--kind=vm"};
     words.insert(words.end(), flags.begin(), flags.end());
     words.push_back("busybox");
