@@ -97,7 +97,8 @@ class LibvirtDriver : public driver::Driver {
   // By Pause, not because it was not started yet.
   bool IsPaused(const Machine& machine) const;
   driver::Observation ObserveMachine(const Machine& machine) const;
-  void OnEnded(const std::string& uid);
+  // Tells the observer how a run is now.
+  void Tell(const std::string& uid);
 
   const driver::Environment environment_;
   const Paths paths_;
