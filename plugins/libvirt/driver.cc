@@ -7,6 +7,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/fault.h"
@@ -63,11 +64,16 @@ LibvirtDriver::LibvirtDriver(const driver::Environment& environment)
                    .pool = pool_.get(),
                    .qemu_groups = &qemu_groups_,
                    .pid_dir = PidFolder(host_.uri(), paths_.embed_root()),
-                   .ended = [this](const std::string& uid) { Report(uid); },
-                   .agent_changed = [this](const std::string& uid) { Report(uid); }};
+                   .ended = [this](const std::string& uid) { Tell(uid); },
+                   .agent_changed = [this](const std::string& uid) { Tell(uid); }};
+  host_.listener().Set([this](const std::string& domain) {
+    const absl::string_view uid = absl::StripPrefix(domain, DomainName(""));
+    if (uid.size() < domain.size()) pool_->Run([this, uid = std::string(uid)] { Tell(uid); });
+  });
 }
 
 LibvirtDriver::~LibvirtDriver() {
+  host_.listener().Set(nullptr);
   watcher_.reset();
   agent_watcher_.reset();
   reaper_.reset();
@@ -293,7 +299,7 @@ void LibvirtDriver::SetObserver(driver::Observer observer) {
   observer_ = std::move(observer);
 }
 
-void LibvirtDriver::Report(const std::string& uid) {
+void LibvirtDriver::Tell(const std::string& uid) {
   MachinePtr machine = Find(uid);
   if (!machine) return;
   const driver::Observation seen = ObserveMachine(*machine);

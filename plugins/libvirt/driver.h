@@ -110,8 +110,8 @@ class LibvirtDriver : public driver::Driver, private driver::Sessions, private d
   // By Pause, not because it was not started yet.
   bool IsPaused(const Machine& machine) const;
   driver::Observation ObserveMachine(const Machine& machine) const;
-  // Tells the observer what is.
-  void Report(const std::string& uid);
+  // Tells the observer how a run is now.
+  void Tell(const std::string& uid);
   absl::StatusOr<v1::Usage> HostUsage(const Machine& machine) const;
   void AddGuestUsage(const Machine& machine, v1::Usage& usage) const;
   void SetGuestClock(const Machine& machine) const;

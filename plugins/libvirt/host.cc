@@ -102,6 +102,11 @@ absl::StatusOr<Equipment> Host::equipment() const {
   return equipment_;
 }
 
+bool Host::connected() const {
+  Connection* const connection = opened_;
+  return connection != nullptr && connection->Answers();
+}
+
 v1::Check Host::CheckEmulator(Equipment& found) const {
   found.emulator = environment_.Option("vm.emulator", kEmulator);
   absl::Status status = CheckArchitecture();
@@ -156,6 +161,8 @@ absl::Status Host::LetUserPass(Equipment& found) const {
   VX_ASSIGN_OR_RETURN(found.qemu_group, QemuGroup(found.accel.kvm));
   std::vector<std::string> dirs = {paths_.boot_files(), paths_.bundles(), paths_.runs()};
   if (IsEmbedded(uri_)) dirs.push_back(EmbedLibraryDir(paths_.embed_root()));
+  // One that is not there has a check that says so.
+  if (PathExists(found.emulator)) dirs.push_back(vx::ParentOf(found.emulator));
   for (const std::string& dir : dirs) {
     VX_RETURN_IF_ERROR(MakeDirs(dir, 0700));
     VX_RETURN_IF_ERROR(LetPass(dir, found.qemu_group));
@@ -169,8 +176,8 @@ absl::Status Host::OpenLibvirt(const Equipment& found) {
     if (IsEmbedded(uri_)) {
       VX_RETURN_IF_ERROR(PrepareEmbedRoot(paths_.embed_root(), paths_.embed_cache()));
     }
-    VX_ASSIGN_OR_RETURN(connection_, Connection::Open(ConnectionUri(uri_, paths_.embed_root())));
-    connected_ = true;
+    VX_ASSIGN_OR_RETURN(connection_, Connection::Open(ConnectionUri(uri_, paths_.embed_root()), listener_));
+    opened_ = connection_.get();
   }
   // Without the emulator there is a check that says it better.
   if (access(found.emulator.c_str(), X_OK) != 0) return absl::OkStatus();

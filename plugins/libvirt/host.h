@@ -43,11 +43,14 @@ class Host {
   // What the last Check found. UNAVAILABLE (DRIVER_UNAVAILABLE) says what is
   // missing.
   absl::StatusOr<Equipment> equipment() const;
-  // Whether there is a connection to libvirt, and so one that looks after domains,
-  // even where no VM can be started.
-  bool connected() const { return connected_; }
+  // Whether libvirt answers, and so looks after domains, even where no VM can be
+  // started.
+  bool connected() const;
 
   const std::string& uri() const { return uri_; }
+
+  // Is told of domains that were paused and go on.
+  Listener& listener() { return *listener_; }
 
  private:
   v1::Check CheckEmulator(Equipment& found) const;
@@ -62,9 +65,12 @@ class Host {
   const Paths paths_;
   const std::string uri_;
 
+  const std::shared_ptr<Listener> listener_ = std::make_shared<Listener>();
+
   // Held during a Check.
   absl::Mutex checking_;
-  std::atomic<bool> connected_ = false;
+  // That of `connection_` once it is open; it is never closed.
+  std::atomic<Connection*> opened_ = nullptr;
   std::unique_ptr<Connection> connection_ ABSL_GUARDED_BY(checking_);
   bool pruned_ ABSL_GUARDED_BY(checking_) = false;
 

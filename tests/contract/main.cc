@@ -1,7 +1,7 @@
 // The driver contract, proved on one driver:
 //
 //   contract_test --driver=fake|container|libvirt --module=FILE.so
-//                 [--bin=DIR] [--image=OCI-ARCHIVE] [--embed-cache=DIR]
+//                 [--bin=DIR] [--image=OCI-ARCHIVE] [--embed-cache=DIR] [--uri=LIBVIRTS]
 //                 [--work=DIR] [--half=TEST [--delay-ms=N]] [--gtest_…]
 //
 // Exits with 77 when this host can't run the driver, after saying why.
@@ -17,6 +17,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/base/file.h"
+#include "daemon/base/status_macros.h"
 #include "tests/contract/sandbox.h"
 #include "tests/contract/subject.h"
 
@@ -32,6 +33,7 @@ bool ParseFlags(int argc, char** argv, Settings& settings) {
                                                         {"--bin=", &settings.bin_dir},
                                                         {"--image=", &settings.image},
                                                         {"--embed-cache=", &settings.embed_cache},
+                                                        {"--uri=", &settings.uri},
                                                         {"--work=", &settings.work_dir},
                                                         {"--half=", &settings.half},
                                                         {"--delay-ms=", &settings.delay_ms}};
@@ -87,8 +89,17 @@ int RunTests(Subject& subject, const Before& before) {
   }
   const int failed = RUN_ALL_TESTS();
   subject.Close();
+  subject.SetLibvirtd(nullptr);
   const size_t left = CountLeftovers(subject, before);
   return failed != 0 || left > 0 ? 1 : 0;
+}
+
+// In the sandbox. Null where the driver needs none.
+absl::StatusOr<std::unique_ptr<Libvirtd>> StartLibvirtd(const Settings& settings) {
+  if (settings.uri.empty() || !settings.half.empty()) return std::unique_ptr<Libvirtd>();
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<Libvirtd> libvirtd, Libvirtd::Make(settings.embed_cache));
+  VX_RETURN_IF_ERROR(libvirtd->Start());
+  return libvirtd;
 }
 
 int Main(Settings settings) {
@@ -96,11 +107,15 @@ int Main(Settings settings) {
   if (real && geteuid() != 0) return Skip("the driver " + settings.driver + " needs root");
   absl::Status sandboxed = half || !real ? BecomeSubreaper() : EnterSandbox();
   if (!sandboxed.ok()) return Fail(sandboxed);
+  auto libvirtd = StartLibvirtd(settings);
+  if (absl::IsNotFound(libvirtd.status())) return Skip(std::string(libvirtd.status().message()));
+  if (!libvirtd.ok()) return Fail(libvirtd.status());
   Before before;
   if (real && !half) before = LookAround();
   if (settings.work_dir.empty()) settings.work_dir = MakeWorkDir();
   const std::string work_dir = settings.work_dir;
   Subject::Set(std::make_unique<Subject>(std::move(settings)));
+  Subject::Get().SetLibvirtd(*std::move(libvirtd));
   absl::Status opened = Subject::Get().Open();
   const int result = opened.ok() ? RunTests(Subject::Get(), before) : Fail(opened);
   Subject::Set(nullptr);

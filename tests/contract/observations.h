@@ -21,6 +21,8 @@ class Observations {
   // Waits until the driver has told of an end of `uid`'s run since the last Forget;
   // false when `timeout` is over first.
   bool WaitForEnd(const std::string& uid, absl::Duration timeout, driver::Observation* end);
+  // Waits until what was told of `uid` last is `presence`; false after `timeout`.
+  bool WaitFor(const std::string& uid, driver::Presence presence, absl::Duration timeout);
   void Forget(const std::string& uid);
   // How often the observer was called.
   int calls() const;
@@ -28,6 +30,7 @@ class Observations {
  private:
   mutable absl::Mutex mutex_;
   std::map<std::string, driver::Observation> ends_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, driver::Presence> last_ ABSL_GUARDED_BY(mutex_);
   int calls_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 

@@ -36,6 +36,7 @@ absl::Status Subject::Open() {
   environment_.bin_dir = settings_.bin_dir;
   VX_RETURN_IF_ERROR(MakeDirs(environment_.state_dir, 0700));
   VX_RETURN_IF_ERROR(MakeDirs(environment_.runtime_dir, 0700));
+  if (!settings_.uri.empty()) environment_.options["vm.uri"] = settings_.uri;
   if (!settings_.embed_cache.empty()) {
     environment_.options["vm.embed_cache"] = settings_.embed_cache;
   }

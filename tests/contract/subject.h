@@ -8,6 +8,7 @@
 #include "absl/status/statusor.h"
 #include "daemon/driver/driver.h"
 #include "daemon/image/image_store.h"
+#include "tests/contract/libvirtd.h"
 #include "tests/contract/observations.h"
 
 namespace vx::contract {
@@ -19,6 +20,7 @@ struct Settings {
   std::string bin_dir;
   std::string image;        // oci-archive of busybox; the fake needs none
   std::string embed_cache;  // libvirt's probe results, kept between runs
+  std::string uri;          // of libvirt; one of a libvirtd is started for it
   std::string work_dir;     // where the driver's folders are made; short
   // A child of a recovery test does one part of it, named as its test is.
   std::string half;
@@ -45,6 +47,10 @@ class Subject {
   const Settings& settings() const { return settings_; }
   const driver::Environment& environment() const { return environment_; }
 
+  // The one that the driver uses; null where it uses none.
+  Libvirtd* libvirtd() { return libvirtd_.get(); }
+  void SetLibvirtd(std::unique_ptr<Libvirtd> libvirtd) { libvirtd_ = std::move(libvirtd); }
+
   // Runs an image, rather than pretending to.
   bool real() const { return settings_.driver != "fake"; }
   bool vm() const { return driver_->kind() == v1::KIND_VM; }
@@ -64,6 +70,7 @@ class Subject {
   driver::Environment environment_;
   std::unique_ptr<image::ImageStore> images_;
   Observations observations_;
+  std::unique_ptr<Libvirtd> libvirtd_;
   std::unique_ptr<driver::Driver> driver_;
 };
 

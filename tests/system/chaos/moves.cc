@@ -143,9 +143,10 @@ Move ChaosClient::Update(const Ledger& ledger) {
     then.mark = {mark};
     return Plain({"update", ledger.name(), "-l", absl::StrCat(kMark, "=", mark)}, then, now);
   }
-  const int64_t memory = kLeastMemory + dice_.Below(64);
-  const Words line = {"update", ledger.name(), "-m", absl::StrCat(memory, "M")};
+  // More than any VM boots with is for its next start; less is its guest's to give.
   const bool live = ledger.kind() != "vm" || now.state() == "stopped";
+  const int64_t memory = kLeastMemory + dice_.Below(64) + (live ? 0 : 64);
+  const Words line = {"update", ledger.name(), "-m", absl::StrCat(memory, "M")};
   if (!live) return Refused(line, now, "STOP_FIRST");
   then.memory_mib = {memory};
   return Plain(line, then, now);

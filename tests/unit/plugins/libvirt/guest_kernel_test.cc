@@ -73,6 +73,30 @@ TEST_F(GuestKernelTest, NoneIsAnErrorWithARemedy) {
   EXPECT_THAT(ErrorHint(kernel.status()), HasSubstr("linux-image-cloud-amd64"));
 }
 
+TEST_F(GuestKernelTest, ANamedKernelsMissingModuleIsNamed) {
+  AddKernel("6.1.0-9-cloud-amd64");
+  dir_.Write("modules/6.1.0-9-cloud-amd64/modules.dep",
+             "virtio_pci.ko: virtio.ko\nvirtio.ko:\nvirtio_console.ko: virtio.ko\n");
+  auto kernel = Find(dir_.path("boot/vmlinuz-6.1.0-9-cloud-amd64"));
+  EXPECT_EQ(ErrorReason(kernel.status()), "NO_GUEST_KERNEL");
+  EXPECT_THAT(std::string(kernel.status().message()), HasSubstr("no module virtio_blk"));
+}
+
+TEST_F(GuestKernelTest, ABalloonIsPackedWhereTheKernelHasOne) {
+  AddKernel("6.1.0-9-cloud-amd64");
+  dir_.Write("agent", "agent");
+  auto without = MakeBootFiles(*Find(), dir_.path("agent"), dir_.path("cache"));
+  ASSERT_TRUE(without.ok()) << without.status();
+  EXPECT_EQ(ReadFile(without->initramfs)->find("virtio_balloon"), std::string::npos);
+  dir_.Write("modules/6.1.0-9-cloud-amd64/modules.dep",
+             "virtio_pci.ko: virtio.ko\nvirtio.ko:\nvirtio_blk.ko: virtio.ko\n"
+             "virtio_console.ko: virtio.ko\nvirtio_balloon.ko: virtio.ko\n");
+  dir_.Write("modules/6.1.0-9-cloud-amd64/virtio_balloon.ko", kElf + "virtio_balloon");
+  auto with = MakeBootFiles(*Find(), dir_.path("agent"), dir_.path("cache"));
+  ASSERT_TRUE(with.ok()) << with.status();
+  EXPECT_NE(ReadFile(with->initramfs)->find("virtio_balloon"), std::string::npos);
+}
+
 TEST_F(GuestKernelTest, ANamedKernelMustBeThereWithItsModules) {
   AddKernel("6.1.0-9-cloud-amd64");
   const std::string path = dir_.path("boot/vmlinuz-6.1.0-9-cloud-amd64");
