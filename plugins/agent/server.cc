@@ -37,9 +37,8 @@ void SetVariable(std::vector<std::string>& env, const std::string& variable) {
   env.push_back(variable);
 }
 
-// nullptr, or why it can't be.
-const char* ResolveExec(const v1::Exec& exec, const BootConfig& config, CommandSpec& spec) {
-  if (exec.argv().empty() || exec.argv(0).empty()) return "no command";
+CommandSpec ToSpec(const v1::Exec& exec, const BootConfig& config) {
+  CommandSpec spec;
   spec.argv.assign(exec.argv().begin(), exec.argv().end());
   spec.env = config.env;
   for (const std::string& variable : exec.env()) SetVariable(spec.env, variable);
@@ -49,7 +48,7 @@ const char* ResolveExec(const v1::Exec& exec, const BootConfig& config, CommandS
   spec.output = !exec.detach();
   spec.columns = static_cast<uint16_t>(exec.columns());
   spec.rows = static_cast<uint16_t>(exec.rows());
-  return nullptr;
+  return spec;
 }
 
 }  // namespace
@@ -188,8 +187,8 @@ void Server::OnRequest(uint32_t stream, std::string_view body) {
 }
 
 void Server::OnExec(uint32_t stream, const v1::Exec& exec) {
-  CommandSpec spec;
-  if (const char* error = ResolveExec(exec, config_, spec)) return Refuse(stream, EINVAL, error);
+  if (exec.argv().empty() || exec.argv(0).empty()) return Refuse(stream, ENOENT, "no command");
+  CommandSpec spec = ToSpec(exec, config_);
   const std::string user = exec.user().empty() ? config_.user : exec.user();
   const std::string passwd = ReadSmallFile("/etc/passwd"), group = ReadSmallFile("/etc/group");
   if (const char* error = ResolveUser(user, passwd, group, spec.identity)) {

@@ -141,7 +141,7 @@ class Launch {
     if (told.size() < sizeof error) return absl::OkStatus();
     memcpy(&error, told.data(), sizeof error);
     if (error != shim::kErrnoSetUp) {
-      return shim::NameCause(shim::ExecError(spec_.argv[0], error), spec_.user, spec_.working_dir);
+      return shim::FurtherExecError(spec_.argv[0], error, spec_.user, spec_.working_dir);
     }
     VX_ASSIGN_OR_RETURN(std::string why, ReadToEnd(error_.read.get(), kMaxComplaint));
     return Error(absl::StatusCode::kInternal, "EXEC_FAILED",

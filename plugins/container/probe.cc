@@ -108,7 +108,7 @@ v1::DriverInfo ToDriverInfo(const std::vector<v1::Check>& checks) {
   info.set_name(kDriverName);
   info.set_kind(v1::KIND_CONTAINER);
   info.set_state(v1::DRIVER_STATE_READY);
-  for (const char* capability : {"pause", "logs", "stats", "update-live"}) {
+  for (const char* capability : {"pause", "logs", "stats", "exec", "attach", "update-live"}) {
     info.add_capabilities(capability);
   }
   info.add_missing("disk: a container's writable layer has no size limit yet");

@@ -107,7 +107,7 @@ absl::Status ToError(const agent::v1::Reply& reply, const driver::ExecSpec& spec
     return Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_SESSIONS",
                  "the guest's agent has too many sessions already", "end one of them first");
   }
-  return shim::NameCause(shim::ExecError(spec.argv[0], reply.error()), spec.user, spec.working_dir);
+  return shim::FurtherExecError(spec.argv[0], reply.error(), spec.user, spec.working_dir);
 }
 
 }  // namespace

@@ -282,4 +282,12 @@ absl::Status NameCause(const absl::Status& status, const std::string& user,
   return Error(status.code(), reason, message, ErrorHint(status));
 }
 
+absl::Status FurtherExecError(const std::string& argv0, int error, const std::string& user,
+                              const std::string& working_dir) {
+  if (error != kErrnoWorkingDir) return NameCause(ExecError(argv0, error), user, working_dir);
+  return Error(absl::StatusCode::kFailedPrecondition, "BAD_WORKING_DIR",
+               absl::StrCat("the working directory \"", working_dir, "\" can't be entered"),
+               "use a folder that is there; the command's user must be allowed into it");
+}
+
 }  // namespace vx::shim

@@ -115,6 +115,11 @@ void SetLogBounds(const driver::Environment& environment, LaunchOptions& options
 absl::Status NameCause(const absl::Status& status, const std::string& user,
                        const std::string& working_dir);
 
+// The two of a command beside the workload's own, whose working directory is not made
+// where it is missing.
+absl::Status FurtherExecError(const std::string& argv0, int error, const std::string& user,
+                              const std::string& working_dir);
+
 // Nothing when there is no record (yet).
 absl::StatusOr<std::optional<ExitRecord>> ReadExitRecord(const std::string& dir);
 

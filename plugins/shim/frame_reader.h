@@ -32,7 +32,8 @@ class FrameReader {
   bool Feed(const char* data, size_t size);
 
  private:
-  static constexpr size_t kMaxKept = sizeof(ExitFrame);
+  static constexpr size_t kMaxKept =
+      sizeof(StartedFrame) > sizeof(ExitFrame) ? sizeof(StartedFrame) : sizeof(ExitFrame);
 
   size_t TakeHeader(const char* data, size_t size);
   size_t TakeBody(const char* data, size_t size);

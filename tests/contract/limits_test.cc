@@ -246,7 +246,7 @@ TEST_F(Limits, AQemuOverItsBoundHasCrashedAndSaysSo) {
   auto usage = driver().Stats(workload.uid());
   ASSERT_TRUE(usage.ok()) << usage.status();
   // As if its guest were smaller than what it has.
-  const std::string bound = absl::StrCat(usage->memory_bytes + 32 * kMiB);
+  const std::string bound = absl::StrCat(usage->memory_bytes() + 32 * kMiB);
   ASSERT_TRUE(
       SetCgroupValue(pid, "memory", "memory.limit_in_bytes", "memory.max", bound));
   SetCgroupValue(pid, "memory", "memory.memsw.limit_in_bytes", "memory.swap.max", bound);

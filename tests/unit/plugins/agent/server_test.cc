@@ -55,6 +55,10 @@ class Guest {
 
  private:
   void Run() {
+    // As in a guest.
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, nullptr);
     Loop loop;
     Server server(loop, config_, [] {});
     server.Serve(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
@@ -204,6 +208,7 @@ TEST_F(ServerTest, ACommandGetsTheWorkloadsEnvironmentAndItsOwn) {
 
 TEST_F(ServerTest, WhatCantBeRunSaysWhy) {
   EXPECT_EQ(ErrorOf({.argv = {"no-such-command"}}), "COMMAND_NOT_FOUND");
+  EXPECT_EQ(ErrorOf({.argv = {""}}), "COMMAND_NOT_FOUND");
   EXPECT_EQ(ErrorOf({.argv = {"/etc"}}), "COMMAND_NOT_EXECUTABLE");
   EXPECT_EQ(ErrorOf({.argv = {"true"}, .user = "nobody-knows"}), "NO_USER");
   EXPECT_EQ(ErrorOf({.argv = {"true"}, .working_dir = "/proc/1/nowhere"}), "BAD_WORKING_DIR");
@@ -309,7 +314,7 @@ TEST_F(ServerTest, ATreeComesBackAsItWasSent) {
   ASSERT_TRUE(RunCommandOk({"sh", "-c",
                             absl::StrCat("mkdir -p ", from, "/sub ", to, " && cd ", from,
                                          " && seq 1 100000 > sub/much && ln -s /etc/passwd link"
-                                         " && echo x > run && chmod 4751 run && chown 12:34 run"
+                                         " && echo x > run && chown 12:34 run && chmod 4751 run"
                                          " && truncate -s 3M hole && touch -d @12345 sub")})
                   .ok());
   const Ended sent = Send(from);
