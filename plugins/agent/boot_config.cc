@@ -130,7 +130,6 @@ const char* CheckTmpfs(const std::vector<BootTmpfs>& all) {
 
 const char* CheckBootConfig(const BootConfig& config) {
   if (config.argv.empty()) return "no command";
-  if (config.argv[0].empty()) return "an empty command";
   if (config.argv.size() + config.env.size() + config.tmpfs.size() > kMaxBootItems) {
     return "too many arguments and variables";
   }

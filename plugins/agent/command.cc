@@ -18,6 +18,9 @@
 namespace vx::agent {
 namespace {
 
+// As a container's terminal has it.
+constexpr winsize kUsualSize = {24, 80, 0, 0};
+
 struct Pipe {
   int read = -1;
   int write = -1;
@@ -80,10 +83,9 @@ bool OpenTerminal(const CommandSpec& spec, Streams& streams) {
   }
   fchown(slave, spec.identity.uid, 5);
   fchmod(slave, 0620);
-  if (spec.columns > 0 && spec.rows > 0) {
-    const winsize size = {spec.rows, spec.columns, 0, 0};
-    ioctl(master, TIOCSWINSZ, &size);
-  }
+  const bool known = spec.columns > 0 && spec.rows > 0;
+  const winsize size = known ? winsize{spec.rows, spec.columns, 0, 0} : kUsualSize;
+  ioctl(master, TIOCSWINSZ, &size);
   streams.theirs[0] = streams.theirs[1] = streams.theirs[2] = slave;
   streams.ours.out = master;
   streams.ours.in = fcntl(master, F_DUPFD_CLOEXEC, 0);
@@ -108,6 +110,7 @@ std::string PathVariable(const std::vector<std::string>& env) {
 // be run beats one that is not there.
 int ExecInPath(const CommandSpec& spec, char* const argv[], char* const env[]) {
   const std::string& name = spec.argv[0];
+  if (name.empty()) return ENOENT;
   if (name.find('/') != std::string::npos) {
     execve(name.c_str(), argv, env);
     return errno;

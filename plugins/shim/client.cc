@@ -28,6 +28,8 @@ namespace {
 
 constexpr absl::Duration kLaunchTimeout = absl::Seconds(30);
 constexpr absl::Duration kReplyTimeout = absl::Seconds(5);
+constexpr absl::Duration kConsoleLeft = absl::Seconds(1);
+constexpr absl::Duration kConsolePause = absl::Milliseconds(50);
 constexpr size_t kMaxComplaint = 16 * 1024;
 
 absl::Status NotRunning(const std::string& dir) {
@@ -219,8 +221,14 @@ absl::StatusOr<std::unique_ptr<driver::Input>> Client::OpenInput() const {
 }
 
 absl::StatusOr<std::unique_ptr<driver::Input>> Client::OpenConsole() const {
-  VX_ASSIGN_OR_RETURN(Answered answered,
-                      AskAndStay(dir_, ControlVerb::kConsoleInput, 0, kReplyTimeout));
+  const absl::Time deadline = absl::Now() + kConsoleLeft;
+  absl::StatusOr<Answered> asked;
+  // Whoever has just left may be there for a moment still.
+  do {
+    if (asked.ok()) absl::SleepFor(kConsolePause);
+    asked = AskAndStay(dir_, ControlVerb::kConsoleInput, 0, kReplyTimeout);
+  } while (asked.ok() && asked->reply.error == EBUSY && absl::Now() < deadline);
+  VX_ASSIGN_OR_RETURN(Answered answered, std::move(asked));
   if (answered.reply.error == EBUSY) {
     return Error(absl::StatusCode::kFailedPrecondition, "CONSOLE_BUSY",
                  "somebody else types on the console",

@@ -39,7 +39,7 @@ TEST_F(ConfineTest, CapabilitiesAreThoseOfTheSpec) {
   EXPECT_EQ(Capabilities({"--cap-drop", "ALL"}), "0000000000000000\n");
   EXPECT_EQ(Capabilities({"--cap-drop", "ALL", "--cap-add", "CHOWN"}), "0000000000000001\n");
   EXPECT_EQ(Capabilities({"--cap-add", "ALL", "--cap-drop", "CHOWN"}), "000001fffffffffe\n");
-  EXPECT_THAT(RunScript({"--cap-add", "FLY"}, "true"), FailsSaying(1, {"cap_add", "FLY"}));
+  EXPECT_THAT(RunScript({"--cap-add", "FLY"}, "true"), FailsSaying(1, {"--cap-add", "FLY"}));
 }
 
 TEST_F(ConfineTest, AFilterOfItsOwnIsUsed) {

@@ -26,10 +26,11 @@ class InsideTest : public EachKindTest {
     RunDetached(name, "exec sleep 100000", flags);
   }
 
-  // Processes inside, without the kernel's own threads; those that count too.
+  // Processes inside; the kernel's own threads have no program.
   static std::string CountInside(const std::string& name) {
     return Vxctl({"exec", name, "--", "sh", "-c",
-                  "cat /proc/[0-9]*/stat | awk '$1 != 2 && $4 != 2' | wc -l"})
+                  "n=0; for e in /proc/[0-9]*/exe; do readlink $e >/dev/null && n=$((n+1)); "
+                  "done; echo $n"})
         .out;
   }
 
@@ -182,10 +183,19 @@ TEST_P(InsideTest, WhatCantBeRunIsToldAsByAShell) {
   RunForever("w");
   EXPECT_THAT(Vxctl({"exec", "w", "--", "nosuch"}), FailsSaying(127, {"nosuch", "not found"}));
   EXPECT_THAT(Vxctl({"exec", "w", "--", "/etc"}), FailsSaying(126, {"/etc"}));
+  EXPECT_THAT(Vxctl({"exec", "w", "--", ""}), FailsSaying(127, {"not found"}));
+  EXPECT_THAT(Vxctl({"run", "--rm", kind_flag(), "busybox", "--", ""}),
+              FailsSaying(127, {"not found"}));
   EXPECT_THAT(Vxctl({"exec", "-u", "nobodyknows", "w", "--", "true"}),
               FailsSaying(126, {"nobodyknows"}));
   EXPECT_THAT(Vxctl({"exec", "-w", "/nowhere", "w", "--", "true"}),
               FailsSaying(126, {"/nowhere"}));
+}
+
+TEST_P(InsideTest, ACallerNeedHaveNeitherStreamsNorATerminal) {
+  RunForever("w");
+  EXPECT_EQ(InShell("$VXCTL exec -i w -- cat <&-; echo $?").out, "0\n");
+  EXPECT_EQ(InShell("$VXCTL exec -t w -- stty size </dev/null").out, "24 80\r\n");
 }
 
 TEST_P(InsideTest, PausedOrStoppedTakesNoCommand) {

@@ -2,6 +2,7 @@
 // deaths of vxd: a new Machine over the same folder is what the next vxd has.
 #include "plugins/libvirt/machine.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -227,6 +228,27 @@ TEST_F(MachineTest, QemuIsPutIntoItsGroupByItsVxdOrTheNext) {
   VxdDies();
   NextVxd();
   EXPECT_EQ(*ReadFile(dir_.path(procs)), pid);
+  ASSERT_TRUE(machine_->CutPower().ok());
+}
+
+TEST_F(MachineTest, AStartThatIsStuckSaysWhereAndWhatTheConsoleSaid) {
+  const auto stuck = [this] {
+    const absl::Status status = machine_->WaitStarted("sh", absl::Milliseconds(20), never_);
+    EXPECT_EQ(ErrorReason(status), "NOT_STARTED");
+    return std::string(status.message());
+  };
+  ASSERT_TRUE(machine_->WatchQemu().ok());
+  ASSERT_TRUE(machine_->MarkStarted().ok());
+  EXPECT_THAT(stuck(), testing::HasSubstr("stuck at qemu: "));
+  dir_.Write("console",
+             "2026-01-31T12:00:00.000000000Z stdout F one\n"
+             "2026-01-31T12:00:00.000000000Z stdout F two\n");
+  EXPECT_THAT(stuck(), AllOf(testing::HasSubstr("stuck at kernel: "),
+                             testing::HasSubstr("said last: one | two")));
+  Say(shim::FrameType::kHello,
+      std::string(reinterpret_cast<const char*>(&shim::kAgentProtocolVersion),
+                  sizeof shim::kAgentProtocolVersion));
+  EXPECT_TRUE(Becomes([&] { return stuck().find("stuck at agent: ") != std::string::npos; }));
   ASSERT_TRUE(machine_->CutPower().ok());
 }
 
