@@ -269,7 +269,9 @@ driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const 
 absl::StatusOr<driver::Usage> LibvirtDriver::Stats(const std::string& uid) {
   VX_ASSIGN_OR_RETURN(MachinePtr machine, FindRunning(uid));
   auto group = qemu_groups_.Usage(uid);
-  if (group.ok()) return driver::Usage{.cpu_time = group->cpu_time, .memory_bytes = group->memory_bytes};
+  if (group.ok()) {
+    return driver::Usage{.cpu_time = group->cpu_time, .memory_bytes = group->memory_bytes};
+  }
   auto usage = ProcessUsage(machine->qemu_pid());
   return usage.ok() ? usage : NotRunning(uid);
 }
