@@ -1,6 +1,7 @@
 #include "daemon/store/sqlite.h"
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 #include <utility>
@@ -106,6 +107,8 @@ absl::StatusOr<Database> Database::OpenWith(const std::string& path, int more_fl
   const int code = sqlite3_open_v2(path.c_str(), &handle, flags, nullptr);
   Database database(handle);
   if (code != SQLITE_OK) return Annotate(SqliteError(handle, code), path);
+  // The folder may let others pass. SQLite gives new files beside it the same mode.
+  for (const char* file : {"", "-wal", "-shm"}) chmod((path + file).c_str(), 0600);
   sqlite3_busy_timeout(handle, 5000);
   return database;
 }

@@ -48,7 +48,7 @@ class Statement {
 // One connection. Not thread-safe: its owner locks.
 class Database {
  public:
-  // Opens the file, or makes it.
+  // Opens the file, or makes it; its owner alone may read it.
   static absl::StatusOr<Database> Open(const std::string& path);
   // Opens a file that is there.
   static absl::StatusOr<Database> OpenExisting(const std::string& path);

@@ -143,7 +143,9 @@ json MemoryResources(const cgroup::CgroupLimits& limits) {
 
 json CpuResources(const v1::Resources& resources, const cgroup::CgroupLimits& limits) {
   json cpu = json::object();
-  if (*limits.cpu_quota >= 0) cpu = {{"quota", *limits.cpu_quota}, {"period", cgroup::kCpuPeriodUs}};
+  if (*limits.cpu_quota >= 0) {
+    cpu = {{"quota", *limits.cpu_quota}, {"period", cgroup::kCpuPeriodUs}};
+  }
   if (resources.has_cpu_weight()) cpu["shares"] = *limits.cpu_shares;
   if (!limits.cpus.empty()) cpu["cpus"] = limits.cpus;
   return cpu;

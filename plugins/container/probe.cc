@@ -45,9 +45,10 @@ v1::Check CheckCgroup() {
                      "mount cgroup2 on /sys/fs/cgroup; if vxd was started by \"ip netns exec\", "
                      "which hides it, use \"nsenter --net=/run/netns/NAME\"");
   }
-  const bool complete = mode == cgroup::CgroupMode::kV2 || (layout->controllers.contains("memory") &&
-                                                    layout->controllers.contains("cpu") &&
-                                                    layout->controllers.contains("pids"));
+  const bool complete =
+      mode == cgroup::CgroupMode::kV2 ||
+      (layout->controllers.contains("memory") && layout->controllers.contains("cpu") &&
+       layout->controllers.contains("pids"));
   return MakeCheck("cgroup", complete,
                    complete ? absl::StrCat("cgroups are ", cgroup::CgroupModeName(mode))
                             : "cgroup controllers memory, cpu and pids are not all there",

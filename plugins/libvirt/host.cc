@@ -176,7 +176,8 @@ absl::Status Host::OpenLibvirt(const Equipment& found) {
     if (IsEmbedded(uri_)) {
       VX_RETURN_IF_ERROR(PrepareEmbedRoot(paths_.embed_root(), paths_.embed_cache()));
     }
-    VX_ASSIGN_OR_RETURN(connection_, Connection::Open(ConnectionUri(uri_, paths_.embed_root()), listener_));
+    const std::string uri = ConnectionUri(uri_, paths_.embed_root());
+    VX_ASSIGN_OR_RETURN(connection_, Connection::Open(uri, listener_));
     opened_ = connection_.get();
   }
   // Without the emulator there is a check that says it better.

@@ -1,5 +1,12 @@
 // Limits are real, and Stats is about the run.
+#include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <filesystem>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -237,6 +244,59 @@ TEST_F(Limits, EveryVmsQemuHasAUserOfItsOwn) {
   EXPECT_GE(IdOf(other_pid, "Uid"), 65536);
   EXPECT_NE(IdOf(pid, "Uid"), IdOf(other_pid, "Uid"));
   EXPECT_GT(IdOf(pid, "Gid"), 0);
+}
+
+// All regular files and sockets below `top`.
+std::vector<std::string> FilesBelow(const std::string& top) {
+  std::vector<std::string> files;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(top)) {
+    if (entry.is_regular_file() || entry.is_socket()) files.push_back(entry.path());
+  }
+  return files;
+}
+
+// Those that a process of these ids may write, or, where they are files, read.
+std::vector<std::string> Reached(const std::vector<std::string>& files, uid_t uid, gid_t gid) {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) < 0) return {"no pipe"};
+  const pid_t child = fork();
+  if (child == 0) {
+    const bool became = setgroups(0, nullptr) == 0 && setgid(gid) == 0 && setuid(uid) == 0;
+    for (const std::string& file : files) {
+      // A socket takes no reading to be connected to.
+      struct stat st = {};
+      const bool is_file = stat(file.c_str(), &st) == 0 && S_ISREG(st.st_mode);
+      const bool reached = access(file.c_str(), W_OK) == 0 ||
+                           (is_file && access(file.c_str(), R_OK) == 0);
+      if (!became || reached) dprintf(ends[1], "%s\n", file.c_str());
+    }
+    _exit(0);
+  }
+  close(ends[1]);
+  std::string text(1 << 16, '\0');
+  size_t size = 0;
+  for (ssize_t n; (n = read(ends[0], &text[size], text.size() - size)) > 0;) size += n;
+  close(ends[0]);
+  waitpid(child, nullptr, 0);
+  return Lines(text.substr(0, size));
+}
+
+TEST_F(Limits, AQemuReachesWhatIsItsVmsAndNothingOfOthers) {
+  if (!Subject::Get().vm()) GTEST_SKIP() << "it has no QEMU";
+  const v1::Workload one = Launch(Behaviour::kForever), other = Launch(Behaviour::kForever);
+  const int64_t pid = PidOf(one.uid());
+  std::vector<std::string> files = FilesBelow(Subject::Get().environment().state_dir);
+  for (std::string& file : FilesBelow(Subject::Get().environment().runtime_dir)) {
+    files.push_back(std::move(file));
+  }
+  const std::vector<std::string> reached =
+      Reached(files, IdOf(pid, "Uid"), static_cast<gid_t>(IdOf(pid, "Gid")));
+  EXPECT_THAT(reached, testing::Contains(testing::HasSubstr(one.uid())));
+  for (const std::string& file : reached) {
+    // libvirt's folders are named by the first digits.
+    const bool own = file.find(one.uid().substr(0, 8)) != std::string::npos;
+    EXPECT_TRUE(own || file.find("/boot/") != std::string::npos) << file;
+  }
 }
 
 TEST_F(Limits, AQemuOverItsBoundHasCrashedAndSaysSo) {

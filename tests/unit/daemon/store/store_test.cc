@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 
@@ -68,6 +69,22 @@ constexpr char kUidA[] = "aaaa0000000000000000000000000000";
 constexpr char kUidB[] = "aaaa1111111111111111111111111111";
 
 bool All(const v1::Workload&) { return true; }
+
+TEST_F(StoreTest, ItsOwnerAloneReadsItWhateverTheModeWas) {
+  auto modes = [this] {
+    std::vector<int> all;
+    for (const char* file : {"", "-wal", "-shm"}) {
+      struct stat st = {};
+      all.push_back(stat((path() + file).c_str(), &st) < 0 ? -1 : st.st_mode & 0777);
+    }
+    return all;
+  };
+  EXPECT_THAT(modes(), testing::Each(0600));
+  ASSERT_EQ(chmod((path() + "-wal").c_str(), 0644), 0);
+  ASSERT_EQ(chmod(path().c_str(), 0644), 0);
+  Open();
+  EXPECT_THAT(modes(), testing::Each(0600));
+}
 
 TEST_F(StoreTest, WhatIsCommittedIsThereAfterReopening) {
   ASSERT_TRUE(Apply([](Transaction& tx) { return tx.PutWorkload(Workload("web", kUidA)); }).ok());
