@@ -5,6 +5,7 @@
 
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -36,7 +37,9 @@ class ExecSession {
   const v1::ExecRequest::Start start_;
   const std::unique_ptr<client::Duplex<v1::ExecRequest, v1::ExecResponse>> stream_;
   absl::Mutex write_mutex_;
+  // Of the watcher of signals.
   bool interrupted_ = false;
+  std::vector<std::thread> senders_;
 };
 
 bool ExecSession::Send(const v1::ExecRequest& request) {
@@ -67,7 +70,9 @@ void ExecSession::OnSignal(int signal) {
     if (std::exchange(interrupted_, true)) return stream_->Cancel();
     request.set_signal(SignalName(signal));
   }
-  Send(request);
+  // A daemon that is waiting for a guest takes no message, and the next signal is to be
+  // heard all the same.
+  senders_.emplace_back([this, request = std::move(request)] { Send(request); });
 }
 
 // Its exit status; the error of why there is none.
@@ -107,6 +112,7 @@ int ExecSession::Run() {
     if (start_.stdin()) input.emplace(DetachKeys(""), MakeSink());
     code = Copy();
   }
+  for (std::thread& sender : senders_) sender.join();
   if (code.ok()) return *code;
   if (interrupted_ && absl::IsCancelled(code.status())) return 128 + SIGINT;
   Report(code.status());

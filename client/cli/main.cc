@@ -8,18 +8,27 @@
 
 namespace {
 
-// A caller may have closed them; then what is opened next, a connection, would be taken
-// for input and output.
-void OpenStandardStreams() {
+// A caller may have closed some of them; what a library opened before main then has their
+// numbers, and would be taken for input and output. What came by exec is never
+// close-on-exec, so that tells.
+void NeedStandardStreams(char** argv) {
+  bool missing = false;
   for (int fd = 0; fd <= 2; ++fd) {
-    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", O_RDWR);
+    const int flags = fcntl(fd, F_GETFD);
+    if (flags >= 0 && (flags & FD_CLOEXEC) == 0) continue;
+    missing = true;
+    const int null = open("/dev/null", O_RDWR);
+    if (null == fd) continue;
+    dup2(null, fd);
+    close(null);
   }
+  if (missing) execv("/proc/self/exe", argv);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
-  OpenStandardStreams();
+  NeedStandardStreams(argv);
   int status = vx::cli::RunCommandLine({argv + 1, argv + argc});
   fflush(stderr);
   // Taking gRPC down in order costs milliseconds and nobody sees it.

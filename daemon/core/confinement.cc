@@ -29,14 +29,27 @@ bool IsPlace(absl::string_view path) {
   return names;
 }
 
+bool IsBelow(absl::string_view path, absl::string_view dir) {
+  return path == dir || absl::StartsWith(path, absl::StrCat(dir, "/"));
+}
+
+// What each kind mounts there by itself.
+bool IsTheKernels(absl::string_view path) {
+  return path == "/dev" || IsBelow(path, "/proc") || IsBelow(path, "/sys");
+}
+
 void CheckTmpfs(const v1::WorkloadSpec& spec, Violations& out) {
   std::set<std::string> targets;
   for (int i = 0; i < spec.tmpfs_size(); ++i) {
     const v1::Tmpfs& tmpfs = spec.tmpfs(i);
     const std::string field = absl::StrCat("spec.tmpfs[", i, "].");
     if (!IsPlace(tmpfs.target())) {
+      out.push_back({field + "target",
+                     absl::StrCat("\"", tmpfs.target(),
+                                  "\" is no folder inside: give an absolute path below /")});
+    } else if (IsTheKernels(tmpfs.target())) {
       out.push_back({field + "target", absl::StrCat("\"", tmpfs.target(),
-                                                    "\" is no folder inside: begin it with /")});
+                                                    "\" is the kernel's or the runtime's own")});
     }
     if (!targets.insert(tmpfs.target()).second) {
       out.push_back({field + "target", absl::StrCat("\"", tmpfs.target(), "\" is there twice")});

@@ -26,8 +26,8 @@ void RunGuest() {
     return Complain("bad configuration: %s", error);
   }
   if (!EnterRoot(kDeviceTimeoutMs)) return;
-  SetUpGuest(config);
-  const shim::ExitFrame exit = Supervisor(channel, born).Run(config);
+  shim::ExitFrame exit = {.code = 126, .exec_errno = shim::kErrnoSetUp};
+  if (SetUpGuest(config)) exit = Supervisor(channel, born).Run(config);
   SealRoot();
   channel.SendLast(shim::FrameType::kExit, &exit, sizeof exit);
 }

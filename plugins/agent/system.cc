@@ -113,15 +113,17 @@ void MoveMount(const char* name) {
   }
 }
 
-void MountTmpfs(const BootTmpfs& tmpfs) {
+bool MountTmpfs(const BootTmpfs& tmpfs) {
   const unsigned long flags = MS_NOSUID | MS_NODEV | (tmpfs.exec ? 0 : MS_NOEXEC);
   char options[64];
   snprintf(options, sizeof options, "size=%llu,mode=%o",
            static_cast<unsigned long long>(tmpfs.size_bytes), tmpfs.mode);
-  if (!MakeDirs(tmpfs.target) ||
-      mount("tmpfs", tmpfs.target.c_str(), "tmpfs", flags, options) < 0) {
-    Complain("tmpfs on %s: %s", tmpfs.target.c_str(), strerror(errno));
+  if (MakeDirs(tmpfs.target) &&
+      mount("tmpfs", tmpfs.target.c_str(), "tmpfs", flags, options) == 0) {
+    return true;
   }
+  Complain("tmpfs on %s: %s", tmpfs.target.c_str(), strerror(errno));
+  return false;
 }
 
 void BringLoopbackUp() {
@@ -187,7 +189,7 @@ uint64_t SinceBootNanos() {
 
 bool GrowRoot() { return GrowFilesystemAt("/"); }
 
-void SetUpGuest(const BootConfig& config) {
+bool SetUpGuest(const BootConfig& config) {
   for (const GuestMount& m : kGuestMounts) {
     mkdir(m.target, 0755);
     if (mount(m.type, m.target, m.type, m.flags, m.options) < 0 && errno != ENODEV) {
@@ -195,7 +197,8 @@ void SetUpGuest(const BootConfig& config) {
     }
   }
   for (const Link& link : kDevLinks) symlink(link.target, link.path);
-  for (const BootTmpfs& tmpfs : config.tmpfs) MountTmpfs(tmpfs);
+  bool whole = true;
+  for (const BootTmpfs& tmpfs : config.tmpfs) whole = MountTmpfs(tmpfs) && whole;
   const std::string& hostname = config.hostname;
   if (!hostname.empty() && sethostname(hostname.data(), hostname.size()) < 0) {
     Complain("hostname: %s", strerror(errno));
@@ -205,6 +208,7 @@ void SetUpGuest(const BootConfig& config) {
   }
   if (config.read_only) SealRoot();
   BringLoopbackUp();
+  return whole;
 }
 
 long OomKills() {

@@ -31,7 +31,8 @@ bool EnterRoot(int timeout_ms);
 // What an OCI process expects besides: /dev/pts, /dev/shm, /dev/mqueue, cgroups,
 // the links in /dev, the hostname, the loopback interface; what `config` says of
 // filesystems in memory, the working directory, and a root that can't be written to.
-void SetUpGuest(const BootConfig& config);
+// False when something of `config` can't be had, which was said.
+bool SetUpGuest(const BootConfig& config);
 
 // Makes the root filesystem as large as its disk; fine when it is. False with errno.
 bool GrowRoot();

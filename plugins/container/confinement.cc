@@ -54,19 +54,6 @@ std::vector<std::string> Capabilities(const v1::WorkloadSpec& spec) {
   return result;
 }
 
-bool IsBelow(const std::string& path, const std::string& dir) {
-  return path == dir || absl::StartsWith(path, dir + "/");
-}
-
-void CheckTmpfs(const v1::WorkloadSpec& spec, std::vector<FieldViolation>& out) {
-  for (int i = 0; i < spec.tmpfs_size(); ++i) {
-    const std::string& target = spec.tmpfs(i).target();
-    const std::string field = absl::StrCat("spec.tmpfs[", i, "].target");
-    if (target != "/dev" && !IsBelow(target, "/proc") && !IsBelow(target, "/sys")) continue;
-    out.push_back({field, absl::StrCat("\"", target, "\" is the kernel's or the runtime's own")});
-  }
-}
-
 void CheckFilter(const v1::WorkloadSpec& spec, std::vector<FieldViolation>& out) {
   if (!HasOwnFilter(spec)) return;
   const auto profile = nlohmann::json::parse(spec.security().seccomp(), nullptr, false);
@@ -97,7 +84,6 @@ std::vector<FieldViolation> CheckConfinement(const v1::WorkloadSpec& spec) {
   CheckNames(spec.security().cap_add(), "spec.security.cap_add", out);
   CheckNames(spec.security().cap_drop(), "spec.security.cap_drop", out);
   CheckFilter(spec, out);
-  CheckTmpfs(spec, out);
   for (int i = 0; i < spec.devices_size(); ++i) {
     auto device = FindDevice(spec.devices(i));
     if (device.ok()) continue;

@@ -50,23 +50,21 @@ uint64_t RandomNumber() {
   return number;
 }
 
+absl::Status Unavailable(absl::string_view why) {
+  return Error(absl::StatusCode::kUnavailable, "AGENT_UNAVAILABLE",
+               absl::StrCat("the VM's agent does not answer: ", why),
+               "see what the guest says: vxctl logs --console NAME");
+}
+
 }  // namespace
 
-AgentChannel::AgentChannel(Watcher* watcher, std::string name, std::string socket,
-                           std::function<void()> changed)
+AgentChannel::AgentChannel(Watcher* watcher, std::string socket, std::function<void()> changed)
     : watcher_(watcher),
-      name_(std::move(name)),
       socket_(std::move(socket)),
       changed_(std::move(changed)),
       backoff_(kFirstBackoff) {}
 
 AgentChannel::~AgentChannel() = default;
-
-absl::Status AgentChannel::Unavailable(absl::string_view why) const {
-  return Error(absl::StatusCode::kUnavailable, "AGENT_UNAVAILABLE",
-               absl::StrCat("the agent in VM ", name_, " does not answer: ", why),
-               "see what its console says: vxctl logs --console");
-}
 
 // --- The connection. ---
 
@@ -227,12 +225,12 @@ absl::StatusOr<AgentChannel::StreamPtr> AgentChannel::Begin(const agent::v1::Req
   if (!demux_.ready()) return Unavailable(lost_.message());
   if (demux_.features().count(feature) == 0) {
     return Error(absl::StatusCode::kUnimplemented, "AGENT_TOO_OLD",
-                 absl::StrCat("the agent in VM ", name_, " can't do this yet (", feature, ")"),
+                 absl::StrCat("the VM's agent can't do this yet (", feature, ")"),
                  "restart the VM: it gets the agent of this release");
   }
   if (demux_.streams() >= agent::kMaxStreams) {
     return Error(absl::StatusCode::kResourceExhausted, "TOO_MANY_SESSIONS",
-                 absl::StrCat("VM ", name_, " has ", agent::kMaxStreams, " sessions already"),
+                 absl::StrCat("the VM has ", agent::kMaxStreams, " sessions already, which is the most"),
                  "end one of them first");
   }
   if (out_.size() > kMaxWaiting) return Unavailable("it has stopped reading");

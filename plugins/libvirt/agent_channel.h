@@ -33,11 +33,9 @@ namespace vx::libvirt {
 // Thread-safe.
 class AgentChannel : public std::enable_shared_from_this<AgentChannel> {
  public:
-  // `socket` is where QEMU listens; `name` is the workload's, for messages. `watcher`,
-  // which serves the connection, is borrowed. `changed` is called, on any thread and
-  // without locks, when ready() has changed.
-  AgentChannel(Watcher* watcher, std::string name, std::string socket,
-               std::function<void()> changed);
+  // `socket` is where QEMU listens. `watcher`, which serves the connection, is borrowed.
+  // `changed` is called, on any thread and without locks, when ready() has changed.
+  AgentChannel(Watcher* watcher, std::string socket, std::function<void()> changed);
   ~AgentChannel();
 
   // Connects, unless it is or may not yet be tried again, and says hello. The agent
@@ -94,10 +92,8 @@ class AgentChannel : public std::enable_shared_from_this<AgentChannel> {
   void Send(agent::WireType type, uint32_t stream, uint8_t channel, absl::string_view body)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Flush() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::Status Unavailable(absl::string_view why) const;
 
   Watcher* const watcher_;
-  const std::string name_;
   const std::string socket_;
   const std::function<void()> changed_;
 

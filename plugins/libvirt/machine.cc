@@ -133,7 +133,7 @@ void Machine::OpenAgent() {
     if (self == nullptr) return;
     self->host_->pool->Run([self] { self->host_->agent_changed(self->uid_); });
   };
-  auto agent = std::make_shared<AgentChannel>(host_->agent_watcher, uid_,
+  auto agent = std::make_shared<AgentChannel>(host_->agent_watcher,
                                               absl::StrCat(dir_, "/", kAgentSocket), changed);
   agent->Connect();
   absl::MutexLock lock(&mutex_);
@@ -274,7 +274,7 @@ absl::Status Machine::WaitStarted(const std::string& argv0, absl::Duration timeo
                      reason == "BAD_WORKING_DIR" || absl::IsCancelled(status);
   if (status.ok() || clear) return status;
   const std::string console = LastConsoleLine(console_);
-  if (reason == "COMMAND_NOT_EXECUTABLE") {
+  if (reason == "COMMAND_NOT_EXECUTABLE" || reason == "CREATE_FAILED") {
     if (!absl::StartsWith(console, "vx-agent: ")) return status;
     return Error(status.code(), reason, absl::StrCat(status.message(), " (", console, ")"),
                  ErrorHint(status));

@@ -265,6 +265,10 @@ absl::Status ExecError(const std::string& argv0, int error) {
                  "the working directory can't be made or entered",
                  "use a folder of the image, or one that does not exist yet");
   }
+  if (error == kErrnoSetUp) {
+    return Error(absl::StatusCode::kInternal, "CREATE_FAILED",
+                 "what the command runs in could not be set up");
+  }
   return Error(absl::StatusCode::kFailedPrecondition, "COMMAND_NOT_EXECUTABLE",
                absl::StrCat("command \"", argv0, "\" can't be executed: ", strerror(error)),
                "check its mode, its format and its interpreter");

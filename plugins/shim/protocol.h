@@ -133,7 +133,8 @@ inline constexpr uint32_t kLeastControlReply = 16;
 // user or group; the working directory can't be made or entered.
 inline constexpr int kErrnoNoUser = 87;
 inline constexpr int kErrnoWorkingDir = 77;
-// EPROTO, of the runtime's exec: it could not be set up, and the text says why.
+// EPROTO: what the command runs in could not be set up. The runtime's exec says why in
+// text, a guest's agent on the console.
 inline constexpr int kErrnoSetUp = 71;
 
 // --- Frames on the output port, both ways: FrameHeader, then `length` bytes. ---

@@ -32,7 +32,7 @@ class AgentTest : public OwnDaemonTest {
     // QEMU takes one connection at a time; the VM goes on without vxd.
     vx_.Kill();
     channel_ = std::make_shared<AgentChannel>(
-        &watcher_, "v", absl::StrCat(vx_.runtime_dir(), "/libvirt/r/", uid, "/agent"), [] {});
+        &watcher_, absl::StrCat(vx_.runtime_dir(), "/libvirt/r/", uid, "/agent"), [] {});
     ASSERT_TRUE(channel_->WaitReady(Deadline()).ok());
   }
   void TearDown() override {

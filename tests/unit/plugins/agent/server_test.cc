@@ -105,7 +105,7 @@ class ServerTest : public testing::Test {
     if (getuid() != 0) GTEST_SKIP() << "an agent is root";
     guest_ = std::make_unique<Guest>(dir_.path("agent"));
     channel_ =
-        std::make_shared<AgentChannel>(&watcher_, "web", dir_.path("agent"), [] {});
+        std::make_shared<AgentChannel>(&watcher_, dir_.path("agent"), [] {});
     ASSERT_TRUE(channel_->WaitReady(Deadline()).ok());
   }
   void TearDown() override {

@@ -139,7 +139,7 @@ std::string ReadAll(driver::Output& output) {
 class AgentChannelTest : public testing::Test {
  protected:
   AgentChannelTest() : guest_(dir_.path("agent")) {
-    channel_ = std::make_shared<AgentChannel>(&watcher_, "web", dir_.path("agent"), [] {});
+    channel_ = std::make_shared<AgentChannel>(&watcher_, dir_.path("agent"), [] {});
     channel_->Connect();
     guest_.Accept();
   }
@@ -258,7 +258,7 @@ TEST_F(AgentChannelTest, AMachineThatIsGoneEndsCommandsAsKilled) {
 TEST_F(AgentChannelTest, AGuestThatDoesNotAnswerIsNamed) {
   const absl::Status status = channel_->WaitReady(absl::Now() + absl::Milliseconds(50));
   EXPECT_EQ(ErrorReason(status), "AGENT_UNAVAILABLE");
-  EXPECT_THAT(std::string(status.message()), HasSubstr("web"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("not come up"));
 }
 
 TEST_F(AgentChannelTest, ARequestThatIsNotAnsweredTimesOut) {
@@ -302,7 +302,7 @@ TEST_F(AgentChannelTest, ABrokenConnectionIsNotTriedAgainAtOnce) {
 TEST_F(AgentChannelTest, AHostileGuestHoldsUpNoOther) {
   TempDir other_dir;
   Guest other(other_dir.path("agent"));
-  auto channel = std::make_shared<AgentChannel>(&watcher_, "db", other_dir.path("agent"), [] {});
+  auto channel = std::make_shared<AgentChannel>(&watcher_, other_dir.path("agent"), [] {});
   channel->Connect();
   other.Accept();
   std::thread flood([this] { guest_.Flood(std::string(64 << 20, 'x')); });
