@@ -3,8 +3,9 @@
 //
 // usage: bench_bare_boot FOLDER KERNEL INITRD CMDLINE EMULATOR TYPE MACHINE MIB
 //
-// For each line on stdin: one boot, one line with milliseconds on stdout. FOLDER
-// is empty, short, and its own.
+// For each line "boot" on stdin: one boot, one line with milliseconds on stdout. "keep"
+// boots one and tells its QEMU's pid; the next line, "end", ends it and is answered.
+// FOLDER is empty, short, and its own.
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <poll.h>
@@ -15,12 +16,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
+#include <set>
 #include <string>
 #include <thread>
 
@@ -88,27 +92,86 @@ void WaitReadable(int fd) {
   if (poll(&poll_fd, 1, kBootTimeoutMs) != 1) Die("the guest says nothing");
 }
 
-// libvirt leaves QEMU to its parent to reap; without that a destroy takes seconds.
-std::thread Reaper(const std::string& folder) {
-  int pid = 0;
-  std::ifstream(folder + "/root/run/qemu/bare.pid") >> pid;
-  return std::thread([pid] { waitpid(pid, nullptr, 0); });
+pid_t ReadPid(const std::string& file) {
+  pid_t pid = 0;
+  std::ifstream(file) >> pid;
+  return pid;
 }
 
-double Boot(virConnectPtr connection, const Guest& guest, int listener) {
+pid_t QemuPid(const Guest& guest) { return ReadPid(guest.folder + "/root/run/qemu/bare.pid"); }
+
+// A probe removes its pid file before it ends.
+void ReapProbes(const std::string& folder, std::set<pid_t>& probes) {
+  std::error_code none_yet;
+  for (const auto& entry : std::filesystem::directory_iterator(folder, none_yet)) {
+    probes.insert(ReadPid(entry.path() / "qmp.pid"));
+  }
+  probes.erase(0);
+  for (pid_t probe : probes) waitpid(probe, nullptr, WNOHANG);
+}
+
+// Has libvirt find out what QEMU can do, which takes seconds, and does not end before its
+// probes were reaped.
+void WarmUp(virConnectPtr connection, const Guest& guest) {
+  std::atomic<bool> done = false;
+  std::thread reaper([&] {
+    std::set<pid_t> probes;
+    for (; !done; std::this_thread::sleep_for(std::chrono::milliseconds(20))) {
+      ReapProbes(guest.folder + "/root/lib/qemu", probes);
+    }
+  });
+  char* known = virConnectGetDomainCapabilities(connection, guest.emulator.c_str(), "x86_64",
+                                                guest.machine.c_str(), guest.type.c_str(), 0);
+  done = true;
+  reaper.join();
+  if (known == nullptr) Die(virGetLastErrorMessage());
+  free(known);
+}
+
+struct Running {
+  virDomainPtr domain;
+  int port;
+  double ms;
+};
+
+Running Boot(virConnectPtr connection, const Guest& guest, int listener) {
   Clock::time_point begin = Clock::now();
   virDomainPtr domain = virDomainCreateXML(connection, DomainXml(guest).c_str(), 0);
   if (domain == nullptr) Die(virGetLastErrorMessage());
   WaitReadable(listener);
   int port = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
   WaitReadable(port);
-  double ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-  std::thread reaper = Reaper(guest.folder);
-  virDomainDestroy(domain);
-  virDomainFree(domain);
+  return {domain, port, std::chrono::duration<double, std::milli>(Clock::now() - begin).count()};
+}
+
+// libvirt leaves QEMU to its parent to reap; without that a destroy takes seconds.
+void End(const Running& running, const Guest& guest) {
+  std::thread reaper([pid = QemuPid(guest)] { waitpid(pid, nullptr, 0); });
+  virDomainDestroy(running.domain);
+  virDomainFree(running.domain);
   reaper.join();
-  close(port);
-  return ms;
+  close(running.port);
+}
+
+void Answer(double figure) {
+  printf("%.1f\n", figure);
+  fflush(stdout);
+}
+
+// One that stays until the next line.
+void Keep(const Running& running, const Guest& guest) {
+  Answer(QemuPid(guest));
+  std::string line;
+  std::getline(std::cin, line);
+  End(running, guest);
+  Answer(0);
+}
+
+void Obey(const std::string& line, virConnectPtr connection, const Guest& guest, int listener) {
+  const Running running = Boot(connection, guest, listener);
+  if (line == "keep") return Keep(running, guest);
+  End(running, guest);
+  Answer(running.ms);
 }
 
 }  // namespace
@@ -124,10 +187,8 @@ int main(int argc, char** argv) {
   std::string uri = "qemu:///embed?root=" + guest.folder + "/root";
   virConnectPtr connection = virConnectOpen(uri.c_str());
   if (connection == nullptr) Die(virGetLastErrorMessage());
+  WarmUp(connection, guest);
   int listener = Listen(guest.folder + "/output");
-  for (std::string line; std::getline(std::cin, line);) {
-    printf("%.1f\n", Boot(connection, guest, listener));
-    fflush(stdout);
-  }
+  for (std::string line; std::getline(std::cin, line);) Obey(line, connection, guest, listener);
   _exit(0);  // libvirt's event thread has no end
 }

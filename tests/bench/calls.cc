@@ -3,7 +3,7 @@
 //
 //   bench_calls SOCKET span ROUNDS         from the call that makes a container which runs
 //                                          `true` to its removal on record
-//   bench_calls SOCKET exec NAME ROUNDS    `true` in a container that runs
+//   bench_calls SOCKET exec NAME ROUNDS    `true` in a workload that runs
 //   bench_calls SOCKET many COUNT          starts idle containers c0 to c<COUNT - 1>, the
 //                                          first and the last of them one at a time
 #include <cstdlib>
