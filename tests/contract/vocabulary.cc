@@ -33,7 +33,8 @@ const Commands& OfImages() {
                                  "echo cpus $(nproc); exec sleep 100000")},
       {Behaviour::kMemoryHog, {"tail", "/dev/zero"}},
       {Behaviour::kReportsOnUsr1,
-       Shell("report() { awk '/^MemTotal/{print \"memory\", $2}' /proc/meminfo; echo cpus $(nproc); }\n"
+       Shell("report() {\n"
+             "awk '/^MemTotal/{print \"memory\", $2}' /proc/meminfo; echo cpus $(nproc); }\n"
              "trap report USR1; echo ready; while :; do sleep 100000 & wait; done")},
       {Behaviour::kFillsOnUsr1, Shell("trap 'exec tail /dev/zero' USR1; echo ready\n"
                                       "while :; do sleep 100000 & wait; done")},

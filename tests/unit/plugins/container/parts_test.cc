@@ -195,7 +195,8 @@ TEST(Limits, AreThoseOfTheSpecOrNone) {
   EXPECT_EQ(limits.cpu_period, 100000);
   EXPECT_EQ(limits.pids, 10);
   resources.set_cpus(0.001);
-  EXPECT_EQ(ToLimits(resources, cgroup::CgroupMode::kV1).cpu_quota, 1000) << "the kernel takes no less";
+  EXPECT_EQ(ToLimits(resources, cgroup::CgroupMode::kV1).cpu_quota, 1000)
+      << "the kernel takes no less";
 }
 
 TEST(Limits, AWeightIsWhatTheKernelTakesForTheSame) {

@@ -23,7 +23,8 @@ constexpr QemuUser kStranger = {.uid = 1234567, .gid = 7654322};
 bool As(const QemuUser& user, const std::function<bool()>& works) {
   const pid_t child = fork();
   if (child == 0) {
-    const bool became = setgroups(0, nullptr) == 0 && setgid(user.gid) == 0 && setuid(user.uid) == 0;
+    const bool became =
+        setgroups(0, nullptr) == 0 && setgid(user.gid) == 0 && setuid(user.uid) == 0;
     _exit(became && works() ? 0 : 1);
   }
   int status = 0;
