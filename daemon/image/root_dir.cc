@@ -1,13 +1,13 @@
 #include "daemon/image/root_dir.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <utility>
 #include <vector>
 

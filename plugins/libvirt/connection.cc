@@ -14,6 +14,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/libvirt/embed.h"
+#include "plugins/libvirt/libvirt_error.h"
 
 namespace vx::libvirt {
 namespace {
@@ -21,29 +22,10 @@ namespace {
 constexpr char kEmbedHint[] = "install libvirt-daemon-driver-qemu and qemu-system-x86";
 constexpr char kOtherHint[] = "start libvirtd, or leave vm.uri at qemu:///embed, which needs none";
 
-constexpr char kGoneHint[] = "start libvirtd again; what runs goes on meanwhile";
 
 // Until a libvirtd that hangs is taken for gone: 15 s.
 constexpr int kKeepAliveSeconds = 5;
 constexpr unsigned kKeepAliveCount = 3;
-
-bool CantBeReached(const virError& error) {
-  return error.domain == VIR_FROM_RPC || error.domain == VIR_FROM_REMOTE ||
-         error.code == VIR_ERR_NO_CONNECT || error.code == VIR_ERR_INVALID_CONN;
-}
-
-absl::StatusCode CodeOf(int error) {
-  switch (error) {
-    case VIR_ERR_NO_DOMAIN:
-      return absl::StatusCode::kNotFound;
-    case VIR_ERR_OPERATION_INVALID:
-      return absl::StatusCode::kFailedPrecondition;
-    case VIR_ERR_OPERATION_TIMEOUT:
-      return absl::StatusCode::kDeadlineExceeded;
-    default:
-      return absl::StatusCode::kInternal;
-  }
-}
 
 void IgnoreError(void*, virErrorPtr) {}
 void IgnoreTimeout(int, void*) {}
@@ -106,18 +88,6 @@ class EventLoop {
 };
 
 void QuietLibvirt() { setenv("LIBVIRT_DEBUG", "error", 0); }
-
-absl::Status LibvirtError(const std::string& what) {
-  const virError* error = virGetLastError();
-  const bool known = error != nullptr && error->message != nullptr;
-  const std::string message =
-      absl::StrCat(what, ": ", known ? error->message : "libvirt does not say why");
-  if (known && CantBeReached(*error)) {
-    return Error(absl::StatusCode::kUnavailable, "LIBVIRT_UNAVAILABLE", message, kGoneHint);
-  }
-  return Error(known ? CodeOf(error->code) : absl::StatusCode::kInternal, "LIBVIRT_FAILED",
-               message);
-}
 
 Connection::Connection(std::shared_ptr<EventLoop> loop, std::string uri,
                        std::shared_ptr<Listener> listener)

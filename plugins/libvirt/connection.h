@@ -60,10 +60,6 @@ class Connection {
   Handle handle_ ABSL_GUARDED_BY(mutex_);
 };
 
-// What libvirt complained of last on this thread, as an error of ours with
-// `what` before it: LIBVIRT_UNAVAILABLE where it can't be reached, else LIBVIRT_FAILED.
-absl::Status LibvirtError(const std::string& what);
-
 // Keeps libvirt from writing to stderr. Before any other thread is started.
 void QuietLibvirt();
 

@@ -12,7 +12,7 @@
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
-#include "plugins/libvirt/connection.h"
+#include "plugins/libvirt/libvirt_error.h"
 
 namespace vx::libvirt {
 namespace {

@@ -21,16 +21,11 @@ namespace {
 
 // How long the shim may take to write down what the guest said last.
 constexpr absl::Duration kShimEnd = absl::Seconds(15);
-// How long a killed QEMU may take to be gone.
-constexpr absl::Duration kPowerCut = absl::Seconds(30);
-
 // Of the console, in a message.
 constexpr size_t kConsoleLines = 5;
 
 // Its time of change is the run's start.
 constexpr char kStartedFile[] = "/started";
-// There from before the power is cut.
-constexpr char kPowerCutFile[] = "/power-cut";
 
 absl::Time ReadStartTime(const std::string& run) {
   struct stat st;
@@ -45,47 +40,9 @@ absl::Status NotRunning(const std::string& uid) {
                absl::StrCat("VM ", uid, " does not run"));
 }
 
-// Nobody saw the command's end: the guest switched itself off, or its machine was
-// taken away under it. Its console tells; a guest can lie there about itself only.
-v1::Exit EndOfMachine(v1::Exit exit, const std::string& console) {
-  const std::string panic = FindConsoleLine(console, "Kernel panic - ");
-  const std::string last = LastConsoleLine(console);
-  exit.set_reason(v1::EXIT_REASON_CRASHED);
-  if (!panic.empty()) {
-    exit.set_message(absl::StrCat("the guest's kernel died: ", panic));
-  } else if (absl::StrContains(last, "reboot: ")) {
-    exit.set_code(0);
-    exit.set_reason(v1::EXIT_REASON_EXITED);
-    exit.set_message("the guest switched itself off");
-  } else {
-    exit.set_message(absl::StrCat("the machine ended before its command did",
-                                  last.empty() ? "" : "; its console said last: ", last));
-  }
-  return exit;
-}
-
-v1::Exit OverBound(v1::Exit exit) {
-  exit.set_reason(v1::EXIT_REASON_CRASHED);
-  exit.set_message(absl::StrCat(
-      "its QEMU was killed: it wanted more of the host's memory than the guest has and ",
-      kQemuOverhead >> 20, " MiB; this is QEMU's fault, or that of a guest that broke it"));
-  return exit;
-}
-
 absl::Status QemuDied() {
   return Error(absl::StatusCode::kInternal, "QEMU_DIED", "QEMU died as soon as the VM was made",
                "see the host's log, and `vxctl doctor`");
-}
-
-v1::Exit WithoutPower(absl::Time time) {
-  return shim::ToExit({.code = 128 + SIGKILL, .signal = SIGKILL, .time = time}, false);
-}
-
-v1::Exit NotSeen(v1::ExitReason reason, const std::string& why) {
-  v1::Exit exit = shim::ToExit({.time = absl::Now(), .lost = true}, false);
-  exit.set_reason(reason);
-  exit.set_message(why);
-  return exit;
 }
 
 }  // namespace
@@ -367,21 +324,6 @@ bool Machine::WaitEnded(absl::Duration timeout, Cancellation* cancellation) cons
   return ended_;
 }
 
-absl::Status Machine::CutPower() {
-  if (qemu_pid() == 0) {
-    End();
-    return absl::OkStatus();
-  }
-  // On record first, else the end would be taken for an accident; that is all that
-  // comes of it where it can't be written.
-  if (QemuLives()) WriteFileAtomic(dir_ + kPowerCutFile, "", 0600).IgnoreError();
-  KillQemu();
-  if (WaitEnded(kPowerCut)) return absl::OkStatus();
-  return Error(absl::StatusCode::kDeadlineExceeded, "STUCK",
-               absl::StrCat("QEMU of VM ", uid_, " (pid ", qemu_pid(), ") does not die"),
-               "it waits for the host's kernel: see its disk");
-}
-
 std::optional<v1::Exit> Machine::exit() const {
   {
     absl::MutexLock lock(&mutex_);
@@ -389,26 +331,6 @@ std::optional<v1::Exit> Machine::exit() const {
   }
   return ReadExit();
 }
-
-std::optional<v1::Exit> Machine::ReadExit() const {
-  auto record = shim::ReadExitRecord(dir_);
-  if (!record.ok()) {
-    return NotSeen(v1::EXIT_REASON_LOST, std::string(record.status().message()));
-  }
-  if (!*record) return std::nullopt;
-  const v1::Exit exit = shim::ToExit(**record, false);
-  if (!(*record)->lost) return exit;
-  if (PowerIsCut()) return WithoutPower((*record)->time);
-  const bool over = host_->qemu_groups != nullptr && host_->qemu_groups->WentOver(uid_);
-  return over ? OverBound(exit) : EndOfMachine(exit, console_);
-}
-
-v1::Exit Machine::Unrecorded() const {
-  if (PowerIsCut()) return WithoutPower(absl::Now());
-  return NotSeen(v1::EXIT_REASON_CRASHED, "its vx-shim died, so it was ended");
-}
-
-bool Machine::PowerIsCut() const { return PathExists(dir_ + kPowerCutFile); }
 
 absl::Status Machine::MarkStarted() {
   VX_RETURN_IF_ERROR(WriteFileAtomic(dir_ + kStartedFile, "", 0600));
