@@ -106,24 +106,40 @@ std::string PathVariable(const std::vector<std::string>& env) {
   return "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 }
 
+// What is executed: made before there is a child, which may not allocate.
+struct Program {
+  explicit Program(const CommandSpec& spec)
+      : argv(Pointers(spec.argv)), env(Pointers(spec.env)), files(Files(spec)) {}
+
+  // An empty name is no file's.
+  static std::vector<std::string> Files(const CommandSpec& spec) {
+    const std::string& name = spec.argv[0];
+    if (name.empty()) return {};
+    if (name.find('/') != std::string::npos) return {name};
+    std::vector<std::string> files;
+    const std::string path = PathVariable(spec.env);
+    for (size_t begin = 0; begin <= path.size();) {
+      size_t end = path.find(':', begin);
+      if (end == std::string::npos) end = path.size();
+      const std::string dir = path.substr(begin, end - begin);
+      files.push_back((dir.empty() ? "." : dir) + "/" + name);
+      begin = end + 1;
+    }
+    return files;
+  }
+
+  const std::vector<char*> argv, env;
+  // To try, in this order.
+  const std::vector<std::string> files;
+};
+
 // Returns the errno of the attempt that says most: a file that is there and can't
 // be run beats one that is not there.
-int ExecInPath(const CommandSpec& spec, char* const argv[], char* const env[]) {
-  const std::string& name = spec.argv[0];
-  if (name.empty()) return ENOENT;
-  if (name.find('/') != std::string::npos) {
-    execve(name.c_str(), argv, env);
-    return errno;
-  }
+int Exec(const Program& program, bool searched) {
   int error = ENOENT;
-  const std::string path = PathVariable(spec.env);
-  for (size_t begin = 0; begin <= path.size();) {
-    size_t end = path.find(':', begin);
-    if (end == std::string::npos) end = path.size();
-    std::string dir = path.substr(begin, end - begin);
-    execve(((dir.empty() ? "." : dir) + "/" + name).c_str(), argv, env);
-    if (errno != ENOENT && errno != ENOTDIR) error = errno;
-    begin = end + 1;
+  for (const std::string& file : program.files) {
+    execve(file.c_str(), program.argv.data(), program.env.data());
+    if (!searched || (errno != ENOENT && errno != ENOTDIR)) error = errno;
   }
   return error;
 }
@@ -148,11 +164,11 @@ void TakeStreams(const Streams& streams) {
   for (int i = 0; i < 3; ++i) dup2(streams.theirs[i], i);
 }
 
-[[noreturn]] void RunChild(const CommandSpec& spec, const Streams& streams, int status) {
+[[noreturn]] void RunChild(const CommandSpec& spec, const Program& program, const Streams& streams,
+                           int status) {
   ResetProcess();
   if (spec.tty) ioctl(streams.theirs[0], TIOCSCTTY, 0);
   TakeStreams(streams);
-  std::vector<char*> argv = Pointers(spec.argv), env = Pointers(spec.env);
   // A pipe made by root is to be opened anew by whoever runs (/dev/stdout).
   for (int i = 0; i < 3 && !spec.tty; ++i) {
     if (i > 0 || spec.stdin) fchown(i, spec.identity.uid, spec.identity.gid);
@@ -163,10 +179,18 @@ void TakeStreams(const Streams& streams) {
   } else if (!BecomeUser(spec.identity)) {
     error = shim::kErrnoNoUser;
   } else {
-    error = ExecInPath(spec, argv.data(), env.data());
+    error = Exec(program, spec.argv[0].find('/') == std::string::npos);
   }
   if (write(status, &error, sizeof error) < 0) _exit(125);
   _exit(126);
+}
+
+// The child has our memory until its exec, while we wait: a copy of it would cost most of
+// what a short command takes where the guest is emulated. Signals have no handlers here.
+pid_t Spawn(const CommandSpec& spec, const Program& program, const Streams& streams, int status) {
+  const pid_t pid = vfork();
+  if (pid == 0) RunChild(spec, program, streams, status);
+  return pid;
 }
 
 // 0 once the exec has closed the pipe.
@@ -202,9 +226,9 @@ Command StartCommand(const CommandSpec& spec) {
     return Failed(errno);
   }
   const Pipe status = MakePipe();
-  const pid_t pid = fork();
+  const Program program(spec);
+  const pid_t pid = Spawn(spec, program, streams, status.write);
   const int problem = errno;
-  if (pid == 0) RunChild(spec, streams, status.write);
   streams.CloseTheirs();
   close(status.write);
   const int error = pid < 0 ? problem : ReadStatus(status.read);
