@@ -8,7 +8,7 @@ import subprocess
 import time
 from datetime import datetime
 
-from processes import calls, cpu_seconds, milliseconds, rollup_kib, settled
+from processes import calls, cpu_seconds, mapping_pss_kib, milliseconds, rollup_kib, settled
 
 NAME = "machine"
 STREAMED = 256 << 20
@@ -133,22 +133,34 @@ def stage_table(table, taken):
         table.note(f"vm: create, {name}", statistics.median(one[name] for one in taken), "ms")
 
 
+def qemu_memory(pid):
+    """MiB that an idle QEMU takes, and those of them that its guest has."""
+    pss = settled(lambda: rollup_kib(pid, "Pss"))
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8") as file:
+        words = file.read().split("\0")
+    size = re.match(r"(?:size=)?(\d+)(k?)", words[words.index("-m") + 1])
+    size_kib = int(size[1]) if size[2] else int(size[1]) << 10
+    return pss / 1024, mapping_pss_kib(pid, size_kib) / 1024
+
+
 def memory(table, vx, bare, rounds):
-    """Of QEMUs that idle, one at a time: they would share their program's pages. The
-    other guest has fewer devices and has run nothing, and its cache of translated code
-    has no bound."""
+    """Of QEMUs that idle, one at a time: they would share their program's pages. Ours has
+    a disk, a balloon and more ports, and its guest has mounted a root and run a command,
+    of which the translated code stays where it is emulated: hence the tolerance."""
     ours, theirs = [], []
     for _ in range(rounds):
         start_idle(vx, NAME)
-        pid = qemu_pid(vx, NAME)
-        ours.append(settled(lambda: rollup_kib(pid, "Pss")) / 1024)
+        ours.append(qemu_memory(qemu_pid(vx, NAME)))
         vx.ctl("rm", "-f", NAME)
-        pid = bare.keep()
-        theirs.append(settled(lambda: rollup_kib(pid, "Pss")) / 1024)
+        theirs.append(qemu_memory(bare.keep()))
         bare.end()
-    mine, peer = statistics.median(ours), statistics.median(theirs)
-    table.add("vm: QEMU's PSS; bare QEMU's", mine, "MiB", "no more, +2%", lambda ratio: ratio <= 1.02,
-              value=mine / peer, peer=peer, ratio=mine / peer)
+    whole, inner = ((statistics.median(one[i] for one in ours),
+                     statistics.median(one[i] for one in theirs)) for i in (0, 1))
+    mine, peer = whole
+    table.add("vm: QEMU's PSS; bare QEMU's", mine, "MiB", "within 1.1 times",
+              lambda ratio: ratio <= 1.1, value=mine / peer, peer=peer, ratio=mine / peer)
+    table.note("vm: of it the guest's memory", inner[0], "MiB")
+    table.note("vm: of bare QEMU's the guest's memory", inner[1], "MiB")
 
 
 def execs(table, vx):

@@ -31,6 +31,15 @@ def rollup_kib(pid, field):
         return int(re.search(rf"^{field}:\s+(\d+) kB", file.read(), re.M).group(1))
 
 
+def mapping_pss_kib(pid, size_kib):
+    """Of the mappings of that size."""
+    with open(f"/proc/{pid}/smaps", encoding="utf-8") as file:
+        found = re.findall(rf"^Size:\s+{size_kib} kB\n(?:\w+:.*\n)*?Pss:\s+(\d+) kB", file.read(), re.M)
+    if not found:
+        raise RuntimeError(f"process {pid} has no mapping of {size_kib} KiB")
+    return sum(map(int, found))
+
+
 def cpu_seconds(pid):
     """Of all its threads, in user mode and in the kernel."""
     with open(f"/proc/{pid}/stat", encoding="ascii") as file:
