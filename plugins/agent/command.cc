@@ -7,9 +7,11 @@
 #include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "plugins/agent/file.h"
@@ -109,7 +111,18 @@ std::string PathVariable(const std::vector<std::string>& env) {
 // What is executed: made before there is a child, which may not allocate.
 struct Program {
   explicit Program(const CommandSpec& spec)
-      : argv(Pointers(spec.argv)), env(Pointers(spec.env)), files(Files(spec)) {}
+      : argv(Pointers(spec.argv)), env(Env(spec)), files(Files(spec)) {}
+
+  // A terminal is of some kind.
+  static std::vector<char*> Env(const CommandSpec& spec) {
+    static char usual[] = "TERM=xterm";
+    std::vector<char*> env = Pointers(spec.env);
+    const bool known = std::any_of(spec.env.begin(), spec.env.end(), [](const std::string& v) {
+      return v.compare(0, 5, "TERM=") == 0;
+    });
+    if (spec.tty && !known) env.insert(env.begin(), usual);
+    return env;
+  }
 
   // An empty name is no file's.
   static std::vector<std::string> Files(const CommandSpec& spec) {
@@ -144,16 +157,19 @@ int Exec(const Program& program, bool searched) {
   return error;
 }
 
+// By the kernel's own calls: the library's would have other threads do the same, and in a
+// child that shares our memory there is none to be found.
 bool BecomeUser(const Identity& identity) {
-  return setgroups(identity.groups.size(), identity.groups.data()) == 0 &&
-         setresgid(identity.gid, identity.gid, identity.gid) == 0 &&
-         setresuid(identity.uid, identity.uid, identity.uid) == 0;
+  return syscall(SYS_setgroups, identity.groups.size(), identity.groups.data()) == 0 &&
+         syscall(SYS_setresgid, identity.gid, identity.gid, identity.gid) == 0 &&
+         syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) == 0;
 }
 
 void ResetProcess() {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
+  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   const rlimit files = {1024, 524288};
   setrlimit(RLIMIT_NOFILE, &files);
   umask(022);

@@ -37,6 +37,8 @@ void SetVariable(std::vector<std::string>& env, const std::string& variable) {
   env.push_back(variable);
 }
 
+bool IsHome(const std::string& variable) { return variable.compare(0, 5, "HOME=") == 0; }
+
 CommandSpec ToSpec(const v1::Exec& exec, const BootConfig& config) {
   CommandSpec spec;
   spec.argv.assign(exec.argv().begin(), exec.argv().end());
@@ -194,6 +196,9 @@ void Server::OnExec(uint32_t stream, const v1::Exec& exec) {
   if (const char* error = ResolveUser(user, passwd, group, spec.identity)) {
     return Refuse(stream, shim::kErrnoNoUser, error);
   }
+  // As a login would have it; what the caller said of it wins.
+  const bool says_home = std::any_of(exec.env().begin(), exec.env().end(), IsHome);
+  if (!exec.user().empty() && !says_home) SetVariable(spec.env, "HOME=" + spec.identity.home);
   const Command command = StartCommand(spec);
   if (!exec.detach() || command.error != 0) return OpenSession(stream, command, exec.tty());
   Answer(stream, {});

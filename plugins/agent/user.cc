@@ -30,6 +30,7 @@ std::string_view Take(std::string_view& rest, char separator) {
 struct PasswdLine {
   std::string_view name;
   std::optional<uint32_t> uid, gid;
+  std::string_view home;
 };
 
 PasswdLine ParsePasswd(std::string_view line) {
@@ -38,6 +39,8 @@ PasswdLine ParsePasswd(std::string_view line) {
   Take(line, ':');
   entry.uid = Number(Take(line, ':'));
   entry.gid = Number(Take(line, ':'));
+  Take(line, ':');
+  entry.home = Take(line, ':');
   return entry;
 }
 
@@ -97,6 +100,7 @@ const char* ResolveUser(std::string_view spec, std::string_view passwd, std::str
   if (!entry && !number) return "there is no such user in the image's /etc/passwd";
   identity.uid = entry ? *entry->uid : *number;
   identity.gid = entry ? *entry->gid : 0;
+  if (entry && !entry->home.empty()) identity.home = entry->home;
   if (group_named && !spec.empty()) {
     const std::optional<gid_t> gid = FindGroup(group, spec);
     if (!gid) return "there is no such group in the image's /etc/group";

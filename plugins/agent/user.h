@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -14,6 +15,8 @@ struct Identity {
   gid_t gid = 0;
   // Supplementary groups; none when the spec names a group.
   std::vector<gid_t> groups;
+  // "/" for whom passwd does not list.
+  std::string home = "/";
 };
 
 // `passwd` and `group` are the files' contents, empty when there are none. A

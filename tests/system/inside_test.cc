@@ -192,6 +192,13 @@ TEST_P(InsideTest, WhatCantBeRunIsToldAsByAShell) {
               FailsSaying(126, {"/nowhere"}));
 }
 
+TEST_P(InsideTest, HomeIsTheUsersAndATerminalHasAKind) {
+  RunForever("w");
+  EXPECT_EQ(Vxctl({"exec", "-u", "daemon", "w", "--", "sh", "-c", "echo $HOME"}).out, "/\n");
+  EXPECT_EQ(Vxctl({"exec", "-u", "1234", "w", "--", "sh", "-c", "echo $HOME"}).out, "/\n");
+  EXPECT_EQ(InShell("$VXCTL exec -t w -- sh -c 'echo $TERM' </dev/null").out, "xterm\r\n");
+}
+
 TEST_P(InsideTest, ACallerNeedHaveNeitherStreamsNorATerminal) {
   RunForever("w");
   EXPECT_EQ(InShell("$VXCTL exec -i w -- cat <&-; echo $?").out, "0\n");

@@ -125,6 +125,18 @@ TEST(ValidationTest, WhatConfinesIsCheckedFieldByField) {
                   "spec.devices[1].access", "spec.security.seccomp", "spec.security.apparmor"));
 }
 
+TEST(ValidationTest, WhatTheKernelMountsIsNoPlaceForMemory) {
+  for (const char* target : {"/dev", "/proc", "/proc/x", "/sys"}) {
+    v1::Workload bad = Good();
+    bad.mutable_spec()->add_tmpfs()->set_target(target);
+    EXPECT_THAT(Refused(bad), testing::ElementsAre("spec.tmpfs[0].target")) << target;
+  }
+  v1::Workload good = Good();
+  good.mutable_spec()->add_tmpfs()->set_target("/dev/shm");
+  good.mutable_spec()->add_tmpfs()->set_target("/process");
+  EXPECT_THAT(Refused(good), testing::IsEmpty());
+}
+
 TEST(ValidationTest, SharesOfTheHostAreInRange) {
   for (const char* good : {"0", "0-0", "0,0-0"}) {
     v1::Resources resources;

@@ -206,6 +206,14 @@ TEST_F(ServerTest, ACommandGetsTheWorkloadsEnvironmentAndItsOwn) {
   EXPECT_EQ(ended.out, "of the workload and more\n/usr\n");
 }
 
+TEST_F(ServerTest, HomeIsTheUsersAndATerminalHasAKind) {
+  const std::vector<std::string> argv = {"sh", "-c", "echo $HOME $TERM"};
+  EXPECT_EQ(ReadToEnd(*Exec({.argv = argv, .user = "nobody"})).out, "/nonexistent\n");
+  EXPECT_EQ(ReadToEnd(*Exec({.argv = argv, .user = "54321"})).out, "/\n");
+  EXPECT_EQ(ReadToEnd(*Exec({.argv = argv, .env = {"HOME=/own"}, .user = "nobody"})).out, "/own\n");
+  EXPECT_THAT(ReadToEnd(*Exec({.argv = argv, .tty = true})).out, HasSubstr("xterm"));
+}
+
 TEST_F(ServerTest, WhatCantBeRunSaysWhy) {
   EXPECT_EQ(ErrorOf({.argv = {"no-such-command"}}), "COMMAND_NOT_FOUND");
   EXPECT_EQ(ErrorOf({.argv = {""}}), "COMMAND_NOT_FOUND");
@@ -283,10 +291,13 @@ TEST_F(ServerTest, ATerminalHasASizeThatCanChange) {
 }
 
 TEST_F(ServerTest, KeysOnATerminalAreSignals) {
-  auto session = Exec({.argv = {"sh", "-c", "echo up; sleep 1000"}, .tty = true, .stdin = true});
+  // A shell that is about to start a program may lose the key.
+  auto session = Exec({.argv = {"sh", "-c", "trap 'exit 9' INT; echo up; while :; do :; done"},
+                       .tty = true,
+                       .stdin = true});
   ASSERT_TRUE(IsReadable(session->output()->fd()));
   EXPECT_TRUE(session->input()->Write("\x03").ok());
-  EXPECT_EQ(ReadToEnd(*session).code, 130);
+  EXPECT_EQ(ReadToEnd(*session).code, 9);
 }
 
 TEST_F(ServerTest, ADetachedCommandOutlivesItsConnection) {
