@@ -87,7 +87,8 @@ absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload) {
       const v1::State state =
           seen.presence == driver::Presence::kRunning ? v1::STATE_RUNNING : v1::STATE_PAUSED;
       const bool same = status->state() == state && status->pid() == seen.pid &&
-                        status->shim_pid() == seen.shim_pid && status->agent() == seen.agent;
+                        status->shim_pid() == seen.shim_pid && status->agent() == seen.agent &&
+                        status->message() == seen.message;
       if (same) return absl::OkStatus();
       status->set_state(state);
       status->set_desired(state == v1::STATE_RUNNING ? v1::DESIRED_STATE_RUNNING
@@ -95,6 +96,7 @@ absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload) {
       status->set_pid(seen.pid);
       status->set_shim_pid(seen.shim_pid);
       status->set_agent(seen.agent);
+      status->set_message(seen.message);
       status->clear_exit();
       if (seen.start_time != absl::InfinitePast()) {
         *status->mutable_start_time() = ToProto(seen.start_time);

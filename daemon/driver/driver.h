@@ -145,6 +145,8 @@ struct Observation {
   // lost); core turns it into `user` when it had asked for the end.
   std::optional<v1::Exit> exit;
   v1::AgentState agent = v1::AGENT_STATE_NONE;
+  // One sentence when nobody asked for what is: why it is paused. Mostly empty.
+  std::string message;
 };
 
 // A part of what a method did, for those who ask where the time went.

@@ -93,6 +93,14 @@ absl::StatusOr<bool> Domain::IsPaused() {
   return state == VIR_DOMAIN_PAUSED;
 }
 
+absl::StatusOr<bool> Domain::IsStarved() {
+  int state = 0, reason = 0;
+  if (virDomainGetState(domain_.get(), &state, &reason, 0) < 0) {
+    return LibvirtError("cannot ask for the VM's state");
+  }
+  return state == VIR_DOMAIN_PAUSED && reason == VIR_DOMAIN_PAUSED_IOERROR;
+}
+
 absl::StatusOr<int64_t> Domain::Memory() {
   virDomainInfo info;
   if (virDomainGetInfo(domain_.get(), &info) < 0) {

@@ -27,6 +27,8 @@ class Domain {
 
   // NOT_FOUND when it is gone.
   absl::StatusOr<bool> IsPaused();
+  // Paused because the host could not write to its disk.
+  absl::StatusOr<bool> IsStarved();
 
   // Bytes that the guest has, without what its balloon holds.
   absl::StatusOr<int64_t> Memory();

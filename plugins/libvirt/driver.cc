@@ -266,7 +266,7 @@ absl::StatusOr<std::vector<driver::Observation>> LibvirtDriver::List() {
   return all;
 }
 
-driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const {
+driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) {
   driver::Observation seen;
   seen.uid = machine.uid();
   const shim::RunState state = machine.State();
@@ -283,6 +283,9 @@ driver::Observation LibvirtDriver::ObserveMachine(const Machine& machine) const 
   } else {
     seen.presence = driver::Presence::kCreated;
     return seen;
+  }
+  if (seen.presence == driver::Presence::kPaused && LookAfterStarved(machine)) {
+    seen.message = "the host's disk is full; it goes on once there is room";
   }
   seen.start_time = machine.start_time();
   if (!seen.exit) seen.agent = AgentStateOf(machine);

@@ -109,7 +109,12 @@ class LibvirtDriver : public driver::Driver, private driver::Sessions, private d
   absl::Status Thaw(const Machine& machine);
   // By Pause, not because it was not started yet.
   bool IsPaused(const Machine& machine) const;
-  driver::Observation ObserveMachine(const Machine& machine) const;
+  driver::Observation ObserveMachine(const Machine& machine);
+  // Of one that is paused: whether it is because the host's disk is full. Then it goes
+  // on once there is room.
+  bool LookAfterStarved(const Machine& machine);
+  bool HasRoom(const std::string& uid) const;
+  void Feed(const std::string& uid);
   // Tells the observer how a run is now.
   void Tell(const std::string& uid);
   absl::StatusOr<v1::Usage> HostUsage(const Machine& machine) const;

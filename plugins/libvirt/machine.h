@@ -121,6 +121,8 @@ class Machine : public std::enable_shared_from_this<Machine> {
   // What its domain was when somebody looked last.
   void NotePaused(bool paused) const { was_paused_ = paused; }
   bool was_paused() const { return was_paused_; }
+  // Somebody waits for room on the host's disk in its name; what it was before.
+  bool NoteStarved(bool starved) const { return starved_.exchange(starved); }
 
   // Notes, for a later vxd too, that the command is let go now.
   absl::Status MarkStarted();
@@ -151,6 +153,7 @@ class Machine : public std::enable_shared_from_this<Machine> {
   const std::string console_;
 
   mutable std::atomic<bool> was_paused_ = false;
+  mutable std::atomic<bool> starved_ = false;
   mutable absl::Mutex mutex_;
   std::shared_ptr<shim::Client> shim_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<QemuProcess> qemu_ ABSL_GUARDED_BY(mutex_);

@@ -196,6 +196,30 @@ TEST_F(FullDiskTest, ChangesAreRefusedWorkloadsGoOnAndItRecoversByItself) {
   EXPECT_THAT(vx_.Vxctl({"stop", "-t", "0s", "web"}), Succeeds());
 }
 
+TEST_F(FullDiskTest, AVmThatWritesWaitsForRoomAndLosesNothing) {
+  ASSERT_EQ(mount("vx", disk_.c_str(), "tmpfs", MS_REMOUNT, "size=200m,mode=700"), 0);
+  vx_.Start();
+  ASSERT_THAT(vx_.Vxctl({"run", "-d", "--kind=vm", "--name", "db", "-m", "128M", "busybox", "--",
+                         "sh", "-c",
+                         "trap 'dd if=/dev/urandom of=/big bs=1M count=40; sync; md5sum /big; "
+                         "echo 3 > /proc/sys/vm/drop_caches; md5sum /big; echo written' USR1; "
+                         "echo up; while :; do sleep 0.1; done"}),
+              Succeeds());
+  ASSERT_TRUE(vx_.WaitForLog("db", "up"));
+  Fill();
+  ASSERT_THAT(vx_.Vxctl({"kill", "-s", "USR1", "db"}), Succeeds());
+  ASSERT_TRUE(vx_.WaitForEvent("db", "the host's disk is full"));
+  EXPECT_EQ(vx_.State("db"), "paused");
+  Free();
+  ASSERT_TRUE(vx_.WaitForLog("db", "written"));
+  EXPECT_EQ(vx_.State("db"), "running");
+  EXPECT_EQ(vx_.Inspect("db")["status"]["message"], "");
+  const std::string log = vx_.Logs("db");
+  const size_t sum = log.find("  /big");
+  ASSERT_NE(sum, std::string::npos);
+  EXPECT_NE(log.find(log.substr(sum - 32, 32), sum), std::string::npos) << "read back: " << log;
+}
+
 TEST_F(FullDiskTest, WithNotAByteFreeStopKillAndRmWork) {
   vx_.Start({.args = {"--set", "drivers.enabled=container"}});
   for (const char* name : {"stopped", "killed", "removed", "asked"}) Run(name);
