@@ -5,6 +5,7 @@
 //                 [--work=DIR] [--half=TEST [--delay-ms=N]] [--gtest_…]
 //
 // Exits with 77 when this host can't run the driver, after saying why.
+#include <signal.h>
 #include <gtest/gtest.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -103,6 +104,8 @@ absl::StatusOr<std::unique_ptr<Libvirtd>> StartLibvirtd(const Settings& settings
 }
 
 int Main(Settings settings) {
+  // As in vxd: a libvirtd that is gone is an error, not an end.
+  signal(SIGPIPE, SIG_IGN);
   const bool real = settings.driver != "fake", half = !settings.half.empty();
   if (real && geteuid() != 0) return Skip("the driver " + settings.driver + " needs root");
   absl::Status sandboxed = half || !real ? BecomeSubreaper() : EnterSandbox();
