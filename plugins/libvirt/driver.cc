@@ -306,6 +306,8 @@ void LibvirtDriver::Tell(const std::string& uid) {
   MachinePtr machine = Find(uid);
   if (!machine) return;
   const driver::Observation seen = ObserveMachine(*machine);
+  // An end is told once all of it is over, and that is told here too.
+  if (seen.presence == driver::Presence::kExited && !machine->ended()) return;
   absl::MutexLock lock(&observer_mutex_);
   if (observer_) observer_(seen);
 }

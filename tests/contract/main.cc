@@ -5,8 +5,8 @@
 //                 [--work=DIR] [--half=TEST [--delay-ms=N]] [--gtest_…]
 //
 // Exits with 77 when this host can't run the driver, after saying why.
-#include <signal.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 
