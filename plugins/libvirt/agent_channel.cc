@@ -285,7 +285,7 @@ absl::StatusOr<size_t> AgentChannel::Read(AgentStream& stream, StreamBuffer& buf
 
 absl::StatusOr<size_t> AgentChannel::Write(AgentStream& stream, absl::string_view data) {
   absl::MutexLock lock(&mutex_);
-  if (stream.over || stream.input_ended) {
+  if (stream.over) {
     return Error(absl::StatusCode::kFailedPrecondition, "INPUT_CLOSED",
                  "the command does not take any more input");
   }

@@ -76,7 +76,6 @@ struct AgentStream {
   StreamBuffer err;
   // Bytes of input that the guest has room for.
   uint32_t input_room = agent::kRoom;
-  bool input_ended = false;
   // Raised while there is no room for input.
   Flag input_full;
   // How the command ended, or why that is not known.
