@@ -17,6 +17,9 @@ constexpr int kHeaps = 2;
 // Larger blocks are given back when they are freed. malloc would raise this by
 // itself, and keep what lies on top of a heap for good.
 constexpr int kLargeBlock = 256 * 1024;
+// What a heap keeps to spare: messages of a stream come and go, and pages that are given
+// back and taken again for each cost more than they carry.
+constexpr int kSpare = 512 * 1024;
 
 }  // namespace
 
@@ -24,6 +27,7 @@ void LimitHeaps() {
   mallopt(M_ARENA_MAX, kHeaps);
   mallopt(M_MMAP_THRESHOLD, kLargeBlock);
   mallopt(M_TRIM_THRESHOLD, kLargeBlock);
+  mallopt(M_TOP_PAD, kSpare);
 }
 
 void ReleaseStartupMemory() {

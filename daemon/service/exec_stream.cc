@@ -12,7 +12,8 @@
 namespace vx::service {
 namespace {
 
-constexpr size_t kPiece = 32 << 10;
+// What the caller gets in one message: to wake it costs more than the bytes do.
+constexpr size_t kPiece = 128 << 10;
 constexpr uint32_t kMostCharacters = 65535;
 
 bool IsReadable(int fd) {
@@ -89,13 +90,13 @@ absl::Status ExecStream::Handle(const v1::ExecRequest& request) {
 bool ExecStream::Read(driver::Output* from, bool& open, std::string& data) {
   if (from == nullptr) open = false;
   if (!open) return false;
-  data.resize(kPiece);
-  const absl::StatusOr<size_t> read = from->Read(data.data(), data.size());
+  static thread_local char buffer[kPiece];
+  const absl::StatusOr<size_t> read = from->Read(buffer, sizeof buffer);
   if (!read.ok()) {
     open = false;
     context_.waker.Forget(from->fd());
   }
-  data.resize(read.value_or(0));
+  data.assign(buffer, read.value_or(0));
   return !data.empty();
 }
 

@@ -18,6 +18,7 @@ class ExecStream : public SessionStream<v1::ExecRequest, v1::ExecResponse> {
   bool EndsWithItsCaller() const override { return true; }
   void End() override;
   Next Produce(v1::ExecResponse& message) override;
+  bool ProducesAtOnce() const override { return true; }
 
   // Reads what is there of `fd`; false when that is nothing.
   bool Read(driver::Output* from, bool& open, std::string& data);

@@ -39,13 +39,17 @@ class PumpedStream : public Reactor {
       if (busy_ || finished_) return;
       busy_ = true;
     }
-    pool_.Run([this] { Pump(); });
+    RunPump();
   }
 
   void OnWriteDone(bool ok) override {
     HandOver();
     if (!ok) failed_ = true;
-    pool_.Run([this] { Pump(); });
+    if (ok && ProducesAtOnce()) {
+      if (auto end = Pump()) pool_.Run([this, status = *end] { End(status); });
+    } else {
+      RunPump();
+    }
   }
   void OnCancel() override {
     HandOver();
@@ -57,31 +61,40 @@ class PumpedStream : public Reactor {
  protected:
   using Next = PumpNext;
   virtual Next Produce(Response& message) = 0;
-  // Before the stream ends: nothing may call Wake after it returns.
+  // Produce never waits for anything, so that it need not be called from the pool.
+  virtual bool ProducesAtOnce() const { return false; }
+  // Before the stream ends: nothing may call Wake after it returns. From the pool.
   virtual void Stop() = 0;
 
   // What this thread has left, to the thread that comes next.
   void HandOver() { absl::MutexLock lock(&mutex_); }
 
  private:
-  // Runs while busy_ is ours.
-  void Pump() {
+  void RunPump() {
+    pool_.Run([this] {
+      if (auto end = Pump()) End(*end);
+    });
+  }
+
+  // Runs while busy_ is ours. With what the stream is to end with, if it is.
+  std::optional<absl::Status> Pump() {
     while (true) {
       {
         absl::MutexLock lock(&mutex_);
         woken_ = false;
       }
-      if (cancelled_ || failed_) return End(absl::CancelledError("the caller has gone"));
+      if (cancelled_ || failed_) return absl::CancelledError("the caller has gone");
       Next next = Produce(message_);
       if (next.write) {
         HandOver();
-        return this->StartWrite(&message_);
+        this->StartWrite(&message_);
+        return std::nullopt;
       }
-      if (next.end) return End(*next.end);
+      if (next.end) return next.end;
       absl::MutexLock lock(&mutex_);
       if (woken_) continue;
       busy_ = false;
-      return;
+      return std::nullopt;
     }
   }
 

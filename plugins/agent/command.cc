@@ -151,7 +151,10 @@ struct Program {
 int Exec(const Program& program, bool searched) {
   int error = ENOENT;
   for (const std::string& file : program.files) {
-    execve(file.c_str(), program.argv.data(), program.env.data());
+    // An attempt to execute makes an address space before it looks for the file.
+    if (access(file.c_str(), F_OK) == 0) {
+      execve(file.c_str(), program.argv.data(), program.env.data());
+    }
     if (!searched || (errno != ENOENT && errno != ENOTDIR)) error = errno;
   }
   return error;
@@ -165,11 +168,11 @@ bool BecomeUser(const Identity& identity) {
          syscall(SYS_setresuid, identity.uid, identity.uid, identity.uid) == 0;
 }
 
+// We block signals, and neither ignore nor handle any.
 void ResetProcess() {
   sigset_t none;
   sigemptyset(&none);
   sigprocmask(SIG_SETMASK, &none, nullptr);
-  for (int signal = 1; signal < NSIG; ++signal) ::signal(signal, SIG_DFL);
   const rlimit files = {1024, 524288};
   setrlimit(RLIMIT_NOFILE, &files);
   umask(022);

@@ -122,8 +122,8 @@ void Server::EndSessions() {
 
 void Server::Send(WireType type, uint32_t stream, uint8_t channel, std::string_view body) {
   if (!connected_) return;
-  out_ += EncodeFrame(type, stream, channel, body);
-  Flush();
+  AppendFrame(out_, type, stream, channel, body);
+  if (!HasRoom()) Flush();
 }
 
 bool Server::HasRoom() const { return out_.size() - sent_ < kMaxWaiting; }
@@ -162,6 +162,8 @@ bool Server::OnHello(std::string_view body) {
   EndSessions();
   connected_ = true;
   last_stream_ = 0;
+  limits_.max_data = std::clamp(hello.max_data(), kMaxData, kMaxOutput);
+  limits_.room = std::max(hello.room(), kRoom);
   v1::Welcome welcome;
   welcome.set_nonce(hello.nonce());
   welcome.set_version(std::min(hello.version(), kWireVersion));
@@ -207,7 +209,7 @@ void Server::OnExec(uint32_t stream, const v1::Exec& exec) {
 void Server::OpenSession(uint32_t stream, const Command& command, bool tty) {
   if (command.error != 0) return Refuse(stream, command.error, "");
   Answer(stream, {});
-  sessions_[stream] = std::make_unique<Session>(loop_, *this, stream, command, tty);
+  sessions_[stream] = std::make_unique<Session>(loop_, *this, stream, command, tty, limits_);
 }
 
 void Server::Answer(uint32_t stream, const v1::Reply& reply) {
@@ -227,7 +229,8 @@ void Server::OnReaped(pid_t pid, int status) {
   }
 }
 
-void Server::Sweep() {
+void Server::EndStep() {
+  Flush();
   std::erase_if(sessions_, [](const auto& entry) { return entry.second->finished(); });
 }
 

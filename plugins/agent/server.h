@@ -34,8 +34,9 @@ class Server final : public FrameSink {
 
   // A process has ended; fine when it is none of a session's.
   void OnReaped(pid_t pid, int status);
-  // Forgets sessions that are over. After each step of the loop.
-  void Sweep();
+  // Sends what was said meanwhile, in one go, as each costs an exit from the machine; and
+  // forgets sessions that are over. After each step of the loop.
+  void EndStep();
 
  private:
   void Send(WireType type, uint32_t stream, uint8_t channel, std::string_view body) override;
@@ -59,6 +60,7 @@ class Server final : public FrameSink {
   Tasks tasks_;
   int port_ = -1;
   bool connected_ = false;
+  OutputLimits limits_;
   WireReader reader_;
   std::string out_;
   size_t sent_ = 0;

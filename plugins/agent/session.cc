@@ -1,5 +1,6 @@
 #include "plugins/agent/session.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -12,19 +13,27 @@
 #include "vx/agent/v1/agent.pb.h"
 
 namespace vx::agent {
+namespace {
 
-Session::Session(Loop& loop, FrameSink& sink, uint32_t stream, const Command& command, bool tty)
+// What a pipe holds, unless it is told to hold more: as much as goes out in one frame.
+constexpr ssize_t kPipe = 64 * 1024;
+
+}  // namespace
+
+Session::Session(Loop& loop, FrameSink& sink, uint32_t stream, const Command& command, bool tty,
+                 const OutputLimits& limits)
     : loop_(loop),
       sink_(sink),
       stream_(stream),
       pid_(command.pid),
+      max_data_(limits.max_data),
       input_(loop, command.in, tty, [this](size_t bytes) {
         const uint32_t room = static_cast<uint32_t>(bytes);
         sink_.Send(WireType::kRoom, stream_, kStdin,
                    {reinterpret_cast<const char*>(&room), sizeof room});
       }) {
-  outputs_[kStdout].fd = command.out;
-  outputs_[kStderr].fd = command.err;
+  outputs_[kStdout] = {command.out, limits.room};
+  outputs_[kStderr] = {command.err, limits.room};
   Watch(kStdout);
   Watch(kStderr);
 }
@@ -54,7 +63,6 @@ void Session::Pump(uint8_t channel) {
     if (output.room == 0 || !sink_.HasRoom()) break;
     if (!ReadOnce(channel)) {
       CloseOutput(channel);
-      sink_.Send(WireType::kEnd, stream_, channel, {});
       return FinishIfDrained();
     }
   } while (ended_);
@@ -63,11 +71,12 @@ void Session::Pump(uint8_t channel) {
 
 // False: there is no more, and will be none.
 bool Session::ReadOnce(uint8_t channel) {
-  static char buffer[kMaxData];
+  static char buffer[kMaxOutput];
   Output& output = outputs_[channel];
-  const ssize_t n = read(output.fd, buffer, std::min<size_t>(output.room, sizeof buffer));
+  const ssize_t n = read(output.fd, buffer, std::min(output.room, max_data_));
   if (n > 0) {
     output.room -= static_cast<uint32_t>(n);
+    if (n == kPipe) fcntl(output.fd, F_SETPIPE_SZ, kMaxOutput + sizeof(WireHeader));
     sink_.Send(WireType::kData, stream_, channel, {buffer, static_cast<size_t>(n)});
     return true;
   }

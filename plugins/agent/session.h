@@ -24,10 +24,17 @@ class FrameSink {
   ~FrameSink() = default;
 };
 
+// What the host takes of output, in bytes.
+struct OutputLimits {
+  uint32_t max_data = kMaxData;  // at most kMaxOutput
+  uint32_t room = kRoom;         // of each channel, at first
+};
+
 class Session {
  public:
   // Takes the command's descriptors.
-  Session(Loop& loop, FrameSink& sink, uint32_t stream, const Command& command, bool tty);
+  Session(Loop& loop, FrameSink& sink, uint32_t stream, const Command& command, bool tty,
+          const OutputLimits& limits);
   ~Session();
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
@@ -50,7 +57,7 @@ class Session {
  private:
   struct Output {
     int fd = -1;
-    uint32_t room = kRoom;
+    uint32_t room = 0;
   };
 
   void Watch(uint8_t channel);
@@ -65,6 +72,7 @@ class Session {
   FrameSink& sink_;
   const uint32_t stream_;
   const pid_t pid_;
+  const uint32_t max_data_;
   Input input_;
   Output outputs_[kChannels];  // kStdin's is not used
   int status_ = 0;

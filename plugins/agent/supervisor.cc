@@ -75,7 +75,7 @@ shim::ExitFrame Supervisor::Run(const BootConfig& config) {
     Rearm();
     // Processes that were killed may keep their streams open for a while.
     loop_.Step(ended_ && !channel_.busy() ? kDrainMs : -1);
-    server_->Sweep();
+    server_->EndStep();
   }
   server_.reset();
   return exit_;

@@ -2,18 +2,26 @@
 
 #include <string.h>
 
+#include <utility>
+
 namespace vx::agent {
 
-std::string EncodeFrame(WireType type, uint32_t stream, uint8_t channel, std::string_view body) {
+void AppendFrame(std::string& out, WireType type, uint32_t stream, uint8_t channel,
+                 std::string_view body) {
   const WireHeader header = {kWireMagic, type, channel, stream, static_cast<uint32_t>(body.size())};
-  std::string frame(reinterpret_cast<const char*>(&header), sizeof header);
-  return frame.append(body);
+  out.append(reinterpret_cast<const char*>(&header), sizeof header).append(body);
+}
+
+std::string EncodeFrame(WireType type, uint32_t stream, uint8_t channel, std::string_view body) {
+  std::string frame;
+  AppendFrame(frame, type, stream, channel, body);
+  return frame;
 }
 
 bool WireReader::IsFrame(const WireHeader& header) const {
   if (header.magic != kWireMagic || header.channel >= kChannels) return false;
   if (header.type < WireType::kHello || header.type > WireType::kReset) return false;
-  return header.length <= (header.type == WireType::kData ? kMaxData : max_message_);
+  return header.length <= (header.type == WireType::kData ? max_data_ : max_message_);
 }
 
 void WireReader::Seek(WireType type) {
@@ -45,21 +53,30 @@ long WireReader::TakeOne(std::string_view data, const Take& take) {
   return taken ? static_cast<long>(sizeof header + header.length) : -1;
 }
 
-bool WireReader::Feed(std::string_view data, const Take& take) {
-  std::string joined;
-  if (!kept_.empty()) {
-    joined = std::move(kept_);
-    kept_.clear();
-    data = joined.append(data);
-  }
+long WireReader::TakeAll(std::string_view data, const Take& take) {
+  size_t at = 0;
   while (true) {
-    if (sought_ != WireType{0}) data.remove_prefix(Skip(data));
-    const long used = TakeOne(data, take);
-    if (used < 0) return false;
-    if (used == 0) break;
-    data.remove_prefix(static_cast<size_t>(used));
+    if (sought_ != WireType{0}) at += Skip(data.substr(at));
+    const long used = TakeOne(data.substr(at), take);
+    if (used < 0) return -1;
+    if (used == 0) return static_cast<long>(at);
+    at += static_cast<size_t>(used);
   }
-  kept_ = std::string(data);
+}
+
+bool WireReader::Feed(std::string_view data, const Take& take) {
+  const bool kept = !kept_.empty();
+  // Not handed out from where `take` may Seek.
+  std::string joined = std::exchange(kept_, {});
+  if (kept) data = joined.append(data);
+  const long used = TakeAll(data, take);
+  if (used < 0) return false;
+  if (kept) {
+    joined.erase(0, static_cast<size_t>(used));
+    kept_ = std::move(joined);
+  } else {
+    kept_.assign(data.substr(static_cast<size_t>(used)));
+  }
   return true;
 }
 

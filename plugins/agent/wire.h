@@ -10,9 +10,9 @@
 //   - Exit, the agent's last word on a command, or
 //   - Reset, which each side may send, and the agent answers with one.
 //
-// Data is sent on a channel only while the other side has room: kRoom bytes at first,
-// then what it says by kRoom frames. So a reader that stops holds up nothing but its own
-// channel, and either side knows what a stream can cost it.
+// Data is sent on a channel only while the other side has room: kRoom bytes at first
+// (output: what Hello says), then what it says by kRoom frames. So a reader that stops
+// holds up nothing but its own channel, and either side knows what a stream can cost it.
 #pragma once
 
 #include <cstddef>
@@ -32,7 +32,7 @@ enum class WireType : uint8_t {
   kRequest = 3,  // vxd: Request
   kReply = 4,    // agent: Reply
   kData = 5,     // bytes, on `channel`
-  kEnd = 6,      // of the channel's bytes
+  kEnd = 6,      // of the channel's bytes; of output, where Exit does not say it
   kRoom = 7,     // uint32_t: so many more bytes may come on `channel`
   kControl = 8,  // vxd: Control
   kExit = 9,     // agent: Exit
@@ -54,21 +54,29 @@ struct __attribute__((packed)) WireHeader {
 inline constexpr uint16_t kWireMagic = 0x5856;
 // The most in a kData frame: a port takes 32 KiB in one go.
 inline constexpr uint32_t kMaxData = 32 * 1024 - sizeof(WireHeader);
+// The same for output to a vxd whose Hello says so: a frame wakes whom it is for once,
+// and that costs more than its bytes.
+inline constexpr uint32_t kMaxOutput = 128 * 1024 - sizeof(WireHeader);
 // The longest message of an agent, and of vxd.
 inline constexpr uint32_t kMaxAgentMessage = 64 * 1024;
 inline constexpr uint32_t kMaxHostMessage = 2 * 1024 * 1024;
-// What each channel has room for at first.
+// What each channel has room for at first, and what vxd's Hello says for output.
 inline constexpr uint32_t kRoom = 128 * 1024;
+inline constexpr uint32_t kOutputRoom = 256 * 1024;
 // Streams at once; the agent answers ENOBUFS to more.
 inline constexpr int kMaxStreams = 64;
 
+void AppendFrame(std::string& out, WireType type, uint32_t stream, uint8_t channel,
+                 std::string_view body);
 std::string EncodeFrame(WireType type, uint32_t stream, uint8_t channel, std::string_view body);
 
 // Takes frames out of a stream of bytes, from which ever side.
 class WireReader {
  public:
-  // `max_message` bounds frames; what is kept of one that is not whole is less than that.
-  explicit WireReader(uint32_t max_message) : max_message_(max_message) {}
+  // `max_message` and, of data, `max_data` bound frames; what is kept of one that is not
+  // whole is less than that.
+  explicit WireReader(uint32_t max_message, uint32_t max_data = kMaxData)
+      : max_message_(max_message), max_data_(max_data) {}
 
   // False ends the reading: the frame was refused.
   using Take = std::function<bool(const WireHeader& header, std::string_view body)>;
@@ -89,7 +97,11 @@ class WireReader {
   long TakeOne(std::string_view data, const Take& take);
   size_t Skip(std::string_view data);
 
+  // Bytes used up, or -1.
+  long TakeAll(std::string_view data, const Take& take);
+
   const uint32_t max_message_;
+  const uint32_t max_data_;
   std::string kept_;
   WireType sought_ = WireType{0};  // 0: none
   uint64_t skipped_ = 0;

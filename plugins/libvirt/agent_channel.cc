@@ -23,7 +23,7 @@ namespace {
 using agent::WireType;
 
 // Of one guest at a time.
-constexpr size_t kReadSize = 64 * 1024;
+constexpr size_t kReadSize = 128 * 1024;
 // What may wait for a guest that does not read.
 constexpr size_t kMaxWaiting = 4 * 1024 * 1024;
 // An agent that has not answered for so long may have taken the hello for the rest of
@@ -97,6 +97,8 @@ void AgentChannel::SayHello() {
   agent::v1::Hello hello;
   hello.set_nonce(nonce);
   hello.set_version(agent::kWireVersion);
+  hello.set_max_data(agent::kMaxOutput);
+  hello.set_room(agent::kOutputRoom);
   Send(WireType::kHello, 0, 0, hello.SerializeAsString());
 }
 

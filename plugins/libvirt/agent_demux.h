@@ -23,7 +23,7 @@ namespace vx::libvirt {
 
 class AgentDemux {
  public:
-  AgentDemux() : reader_(agent::kMaxAgentMessage) {}
+  AgentDemux() : reader_(agent::kMaxAgentMessage, agent::kMaxOutput) {}
 
   // A connection begins: nothing counts before a Welcome with `nonce`.
   void Begin(uint64_t nonce);

@@ -11,8 +11,8 @@ namespace {
 // The most that an eventfd counts: then it is not writable.
 constexpr eventfd_t kFull = 0xfffffffffffffffe;
 // The guest is told of room in pieces of this.
-constexpr uint32_t kCreditStep = agent::kRoom / 4;
-constexpr size_t kCompactAbove = 64 * 1024;
+constexpr uint32_t kCreditStep = agent::kOutputRoom / 4;
+constexpr size_t kCompactAbove = agent::kOutputRoom / 2;
 
 }  // namespace
 

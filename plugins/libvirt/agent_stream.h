@@ -55,7 +55,7 @@ class StreamBuffer {
  private:
   std::string data_;
   size_t begin_ = 0;
-  uint32_t room_ = agent::kRoom;
+  uint32_t room_ = agent::kOutputRoom;
   uint32_t credit_ = 0;
   bool ended_ = false;
   Flag flag_;

@@ -1,11 +1,12 @@
 // A guest without vx: boots a kernel and an initramfs by libvirt alone, and tells
 // how long it took from the create to the first byte on the output port.
 //
-// usage: bench_bare_boot FOLDER KERNEL INITRD CMDLINE EMULATOR TYPE MACHINE MIB
+// usage: bench_bare_boot FOLDER KERNEL INITRD CMDLINE EMULATOR TYPE MACHINE MIB DISK
 //
-// For each line "boot" on stdin: one boot, one line with milliseconds on stdout. "keep"
-// boots one and tells its QEMU's pid; the next line, "end", ends it and is answered.
-// FOLDER is empty, short, and its own.
+// For each line "boot" on stdin: one boot, without a disk, one line with milliseconds on
+// stdout. "keep" boots one whose root is DISK, in qcow2, and that runs an idle command
+// there; it tells its QEMU's pid. The next line, "end", ends it and is answered. FOLDER is
+// empty, short, and its own.
 #include <libvirt/libvirt.h>
 #include <libvirt/virterror.h>
 #include <poll.h>
@@ -28,6 +29,9 @@
 #include <string>
 #include <thread>
 
+#include "plugins/agent/boot_config.h"
+#include "plugins/shim/protocol.h"
+
 namespace {
 
 using Clock = std::chrono::steady_clock;
@@ -35,7 +39,7 @@ using Clock = std::chrono::steady_clock;
 constexpr int kBootTimeoutMs = 60000;
 
 struct Guest {
-  std::string folder, kernel, initrd, cmdline, emulator, type, machine, mib;
+  std::string folder, kernel, initrd, cmdline, emulator, type, machine, mib, disk;
 };
 
 [[noreturn]] void Die(const std::string& what) {
@@ -58,7 +62,12 @@ std::string Escaped(const std::string& text) {
   return out;
 }
 
-std::string DomainXml(const Guest& g) {
+std::string DiskXml(const Guest& g) {
+  return "<disk type='file' device='disk'><driver name='qemu' type='qcow2' cache='unsafe'/>"
+         "<source file='" + Escaped(g.disk) + "'/><target dev='vda' bus='virtio'/></disk>";
+}
+
+std::string DomainXml(const Guest& g, bool disk) {
   return "<domain type='" + g.type + "'><name>bare</name><memory unit='MiB'>" + g.mib +
          "</memory><vcpu>1</vcpu><os><type machine='" + g.machine + "'>hvm</type><kernel>" +
          Escaped(g.kernel) + "</kernel><initrd>" + Escaped(g.initrd) + "</initrd><cmdline>" +
@@ -67,9 +76,9 @@ std::string DomainXml(const Guest& g) {
                            : "<cpu mode='host-passthrough'/>") +
          "<seclabel type='none'/><on_poweroff>destroy</on_poweroff><devices><emulator>" +
          Escaped(g.emulator) +
-         "</emulator><controller type='usb' model='none'/><memballoon model='none'/>"
-         "<channel type='unix'><source mode='connect' path='" +
-         g.folder +
+         "</emulator><controller type='usb' model='none'/><memballoon model='none'/>" +
+         (disk ? DiskXml(g) : std::string()) +
+         "<channel type='unix'><source mode='connect' path='" + g.folder +
          "/output'/>"
          "<target type='virtio' name='org.vx.output.0'/></channel></devices></domain>";
 }
@@ -134,9 +143,32 @@ struct Running {
   double ms;
 };
 
-Running Boot(virConnectPtr connection, const Guest& guest, int listener) {
+// Like vx's shim: answers the agent's hello with what is to be run.
+void StartCommand(int port) {
+  char hello[64];
+  if (read(port, hello, sizeof hello) <= 0) Die("the agent is gone");
+  vx::agent::BootConfig config;
+  config.argv = {"sleep", "100000"};
+  config.env = {"PATH=/bin"};
+  const std::string blob = vx::agent::EncodeBootConfig(config);
+  const vx::shim::FrameHeader header = {vx::shim::FrameType::kConfig,
+                                        static_cast<uint32_t>(blob.size())};
+  std::string frame(reinterpret_cast<const char*>(&header), sizeof header);
+  frame += blob;
+  if (write(port, frame.data(), frame.size()) != static_cast<ssize_t>(frame.size())) {
+    Die("the agent does not read");
+  }
+  WaitReadable(port);
+  vx::shim::FrameHeader answer;
+  if (read(port, &answer, sizeof answer) != sizeof answer ||
+      answer.type != vx::shim::FrameType::kStarted) {
+    Die("the agent can't run the command");
+  }
+}
+
+Running Boot(virConnectPtr connection, const Guest& guest, int listener, bool disk) {
   Clock::time_point begin = Clock::now();
-  virDomainPtr domain = virDomainCreateXML(connection, DomainXml(guest).c_str(), 0);
+  virDomainPtr domain = virDomainCreateXML(connection, DomainXml(guest, disk).c_str(), 0);
   if (domain == nullptr) Die(virGetLastErrorMessage());
   WaitReadable(listener);
   int port = accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
@@ -160,6 +192,7 @@ void Answer(double figure) {
 
 // One that stays until the next line.
 void Keep(const Running& running, const Guest& guest) {
+  StartCommand(running.port);
   Answer(QemuPid(guest));
   std::string line;
   std::getline(std::cin, line);
@@ -168,8 +201,9 @@ void Keep(const Running& running, const Guest& guest) {
 }
 
 void Obey(const std::string& line, virConnectPtr connection, const Guest& guest, int listener) {
-  const Running running = Boot(connection, guest, listener);
-  if (line == "keep") return Keep(running, guest);
+  const bool keep = line == "keep";
+  const Running running = Boot(connection, guest, listener, keep);
+  if (keep) return Keep(running, guest);
   End(running, guest);
   Answer(running.ms);
 }
@@ -177,8 +211,8 @@ void Obey(const std::string& line, virConnectPtr connection, const Guest& guest,
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 9) Die("see the file's comment for its arguments");
-  Guest guest{argv[1], argv[2], argv[3], argv[4], argv[5], argv[6], argv[7], argv[8]};
+  if (argc != 10) Die("see the file's comment for its arguments");
+  Guest guest{argv[1], argv[2], argv[3], argv[4], argv[5], argv[6], argv[7], argv[8], argv[9]};
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   virEventRegisterDefaultImpl();
   std::thread([] {

@@ -21,7 +21,7 @@ std::string Welcome() {
 }
 
 void Check(vx::libvirt::AgentStream& stream) {
-  if (stream.out.size() > vx::agent::kRoom || stream.err.size() > vx::agent::kRoom) abort();
+  if (stream.out.size() > vx::agent::kOutputRoom || stream.err.size() > vx::agent::kOutputRoom) abort();
   if (stream.input_room > vx::agent::kRoom) abort();
   char data[1000];
   stream.out.Take(data, sizeof data);

@@ -67,7 +67,7 @@ class Guest {
       int status;
       pid_t pid;
       while ((pid = waitpid(-1, &status, WNOHANG)) > 0) server.OnReaped(pid, status);
-      server.Sweep();
+      server.EndStep();
     }
   }
 

@@ -342,7 +342,7 @@ std::string Room(uint32_t stream, uint8_t channel, uint32_t bytes) {
 const Crime kCrimes[] = {
     {"MoreThanThereIsRoomFor",
      [](uint32_t s) {
-       return Repeat(EncodeFrame(WireType::kData, s, 1, std::string(agent::kMaxData, 'x')), 5);
+       return Repeat(EncodeFrame(WireType::kData, s, 1, std::string(agent::kMaxOutput, 'x')), 3);
      }},
     {"DataOfNothing", [](uint32_t s) { return EncodeFrame(WireType::kData, s, 1, ""); }},
     {"DataToItsOwnInput", [](uint32_t s) { return EncodeFrame(WireType::kData, s, 0, "x"); }},
