@@ -201,10 +201,10 @@ TEST_F(AgentChannelTest, WhatReadsGivesRoomBack) {
   auto session = Exec();
   const std::string piece(agent::kMaxData, 'x');
   size_t sent = 0;
-  for (; sent + piece.size() <= agent::kRoom; sent += piece.size()) {
+  for (; sent + piece.size() <= agent::kOutputRoom; sent += piece.size()) {
     guest_.Say(EncodeFrame(WireType::kData, stream_, agent::kStdout, piece));
   }
-  char buffer[agent::kRoom / 2];
+  char buffer[agent::kOutputRoom / 2];
   size_t read = 0;
   while (read < sent / 2) {
     ASSERT_TRUE(IsReadable(session->output()->fd(), kPatience));

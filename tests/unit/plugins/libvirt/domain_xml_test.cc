@@ -30,16 +30,6 @@ DomainSpec Spec() {
           .user = {.uid = 524288, .gid = 107}};
 }
 
-DomainSpec KvmSpec() {
-  DomainSpec spec = Spec();
-  spec.kvm = true;
-  spec.vcpus = 4;
-  spec.most_vcpus = 8;
-  spec.memory_bytes = (int64_t{80} << 20) + 1023;
-  spec.disposable_disk = true;
-  return spec;
-}
-
 // With VX_UPDATE_GOLDEN set, writes instead of comparing.
 void ExpectGolden(const std::string& name, const std::string& xml) {
   const std::string path = std::string(VX_GOLDEN "/") + name;
@@ -51,9 +41,40 @@ void ExpectGolden(const std::string& name, const std::string& xml) {
   EXPECT_EQ(xml, *golden);
 }
 
-TEST(DomainXmlTest, AnEmulatedGuest) { ExpectGolden("tcg.xml", DomainXml(Spec())); }
+// Each is the plain guest but for one thing.
+struct Feature {
+  std::string name;
+  void (*set)(DomainSpec& spec);
+};
 
-TEST(DomainXmlTest, AGuestOnHardware) { ExpectGolden("kvm.xml", DomainXml(KvmSpec())); }
+const Feature kFeatures[] = {
+    {"plain", [](DomainSpec&) {}},
+    {"on_hardware", [](DomainSpec& spec) { spec.kvm = true; }},
+    {"cpus_to_plug_in",
+     [](DomainSpec& spec) {
+       spec.vcpus = 2;
+       spec.most_vcpus = 8;
+     }},
+    {"memory_of_odd_size",
+     [](DomainSpec& spec) { spec.memory_bytes = (int64_t{80} << 20) + 1023; }},
+    {"disk_that_goes_with_it", [](DomainSpec& spec) { spec.disposable_disk = true; }},
+    {"no_agent", [](DomainSpec& spec) { spec.agent_socket.clear(); }},
+};
+
+DomainSpec With(const Feature& feature) {
+  DomainSpec spec = Spec();
+  feature.set(spec);
+  return spec;
+}
+
+class DomainXmlOf : public testing::TestWithParam<Feature> {};
+
+TEST_P(DomainXmlOf, IsTheGoldenFile) {
+  ExpectGolden(GetParam().name + ".xml", DomainXml(With(GetParam())));
+}
+
+INSTANTIATE_TEST_SUITE_P(Features, DomainXmlOf, testing::ValuesIn(kFeatures),
+                         [](const auto& info) { return info.param.name; });
 
 TEST(DomainXmlTest, OnlyEmulatedGuestsGetUnsafeSwitches) {
   EXPECT_THAT(KernelCommandLine(false), HasSubstr("mitigations=off"));
@@ -74,8 +95,9 @@ TEST(DomainXmlTest, MarkupInPathsIsQuoted) {
 TEST(DomainXmlTest, IsWhatLibvirtsSchemaSays) {
   if (FindProgram("virt-xml-validate").empty()) GTEST_SKIP() << "needs virt-xml-validate";
   TempDir dir;
-  for (const DomainSpec& spec : {Spec(), KvmSpec()}) {
-    dir.Write("domain.xml", DomainXml(spec));
+  for (const Feature& feature : kFeatures) {
+    SCOPED_TRACE(feature.name);
+    dir.Write("domain.xml", DomainXml(With(feature)));
     auto result = RunCommand({"virt-xml-validate", dir.path("domain.xml"), "domain"});
     ASSERT_TRUE(result.ok()) << result.status();
     EXPECT_EQ(result->exit_code, 0) << result->err;
