@@ -4,10 +4,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
-#include <set>
+#include <memory>
+#include <utility>
 #include <vector>
 
+#include "absl/memory/memory.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -28,59 +31,88 @@ constexpr uint32_t kLeastId = 65536;
 // A line of the file: "START INSTANCE WORKLOAD".
 struct ClaimLine {
   uint32_t start = 0;
-  std::string instance;
-  std::string uid;
+  absl::string_view instance;
+  absl::string_view uid;
 };
+
+std::string ToText(uint32_t start, absl::string_view instance, absl::string_view uid) {
+  return absl::StrCat(start, " ", instance, " ", uid, "\n");
+}
+
+// False for a line that is none of ours.
+bool ParseLine(absl::string_view line, ClaimLine& claim) {
+  const size_t first = line.find(' ');
+  const size_t second = line.find(' ', first + 1);
+  if (first == line.npos || second == line.npos || line.find(' ', second + 1) != line.npos) {
+    return false;
+  }
+  claim.instance = line.substr(first + 1, second - first - 1);
+  claim.uid = line.substr(second + 1);
+  return absl::SimpleAtoi(line.substr(0, first), &claim.start);
+}
 
 // The file, locked for as long as this lives.
 class LockedClaims {
  public:
-  static absl::StatusOr<LockedClaims> Open(const std::string& path) {
+  static absl::StatusOr<std::unique_ptr<LockedClaims>> Open(const std::string& path) {
     VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(path, O_RDWR | O_CREAT, 0600));
     while (flock(fd.get(), LOCK_EX) < 0) {
       if (errno != EINTR) return ErrnoError(errno, absl::StrCat("lock ", path));
     }
     VX_ASSIGN_OR_RETURN(std::string text, ReadFile(path));
-    LockedClaims claims(std::move(fd), path);
-    // What comes after the last newline is a line torn by a crash.
-    text.resize(text.rfind('\n') + 1);
-    for (absl::string_view line : absl::StrSplit(text, '\n', absl::SkipEmpty())) {
-      std::vector<std::string> fields = absl::StrSplit(line, ' ');
-      ClaimLine claim;
-      if (fields.size() != 3 || !absl::SimpleAtoi(fields[0], &claim.start)) continue;
-      claim.instance = fields[1];
-      claim.uid = fields[2];
-      claims.lines.push_back(std::move(claim));
-    }
-    return claims;
+    return absl::WrapUnique(new LockedClaims(std::move(fd), path, std::move(text)));
   }
 
-  // Rewrites in place: the lock is on this very file, so it can't be renamed
-  // over.
-  absl::Status Save() {
-    std::string text;
-    for (const ClaimLine& c : lines) absl::StrAppend(&text, c.start, " ", c.instance, " ", c.uid, "\n");
-    if (pwrite(fd_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
-        ftruncate(fd_.get(), static_cast<off_t>(text.size())) < 0) {
+  const std::vector<ClaimLine>& lines() const { return lines_; }
+
+  // Over what a crash has torn.
+  absl::Status Add(absl::string_view line) { return WriteFrom(text_.size(), line); }
+
+  // Rewrites in place: the lock is on this very file, so it can't be renamed over.
+  absl::Status Remove(absl::string_view instance, absl::string_view uid) {
+    std::string kept;
+    for (const ClaimLine& claim : lines_) {
+      if (claim.instance == instance && claim.uid == uid) continue;
+      kept += ToText(claim.start, claim.instance, claim.uid);
+    }
+    return kept.size() == text_.size() ? absl::OkStatus() : WriteFrom(0, kept);
+  }
+
+ private:
+  LockedClaims(UniqueFd fd, std::string path, std::string text)
+      : fd_(std::move(fd)), path_(std::move(path)), text_(std::move(text)) {
+    // What comes after the last newline is a line torn by a crash.
+    text_.resize(text_.rfind('\n') + 1);
+    for (absl::string_view line : absl::StrSplit(text_, '\n', absl::SkipEmpty())) {
+      if (ClaimLine claim; ParseLine(line, claim)) lines_.push_back(claim);
+    }
+  }
+
+  // The file ends with `text`.
+  absl::Status WriteFrom(size_t begin, absl::string_view text) {
+    const ssize_t size = static_cast<ssize_t>(text.size());
+    if (pwrite(fd_.get(), text.data(), text.size(), static_cast<off_t>(begin)) != size ||
+        ftruncate(fd_.get(), static_cast<off_t>(begin + text.size())) < 0) {
       return ErrnoError(errno, absl::StrCat("write ", path_));
     }
     return absl::OkStatus();
   }
 
-  std::vector<ClaimLine> lines;
-
- private:
-  LockedClaims(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
-
-  UniqueFd fd_;
-  std::string path_;
+  const UniqueFd fd_;
+  const std::string path_;
+  std::string text_;
+  std::vector<ClaimLine> lines_;  // of text_
 };
 
-// Whether a range from `start` shares ids with one of `taken`; another daemon's
-// setting may begin anywhere.
-bool Overlaps(const std::set<uint32_t>& taken, uint32_t start) {
-  auto next = taken.upper_bound(start - kIdRangeSize);
-  return next != taken.end() && uint64_t{*next} < uint64_t{start} + kIdRangeSize;
+// Marks the ranges from `first` on that share ids with the one from `start`; another
+// daemon's setting may begin anywhere.
+void Mark(std::vector<bool>& taken, uint32_t first, uint32_t start) {
+  const int64_t begin = int64_t{start} - first, end = begin + kIdRangeSize - 1;
+  for (int64_t id : {begin, end}) {
+    if (id < 0) continue;
+    const size_t index = static_cast<size_t>(id / kIdRangeSize);
+    if (index < taken.size()) taken[index] = true;
+  }
 }
 
 }  // namespace
@@ -105,30 +137,26 @@ absl::StatusOr<IdRanges> IdRanges::Open(const std::string& claims_file, const st
 }
 
 absl::StatusOr<uint32_t> IdRanges::Claim(const std::string& uid) const {
-  VX_ASSIGN_OR_RETURN(LockedClaims claims, LockedClaims::Open(file_));
-  std::set<uint32_t> taken;
-  for (const ClaimLine& claim : claims.lines) {
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<LockedClaims> claims, LockedClaims::Open(file_));
+  std::vector<bool> taken(count_);
+  for (const ClaimLine& claim : claims->lines()) {
     if (claim.instance == instance_ && claim.uid == uid) return claim.start;
-    taken.insert(claim.start);
+    Mark(taken, first_, claim.start);
   }
-  for (uint32_t i = 0; i < count_; ++i) {
-    const uint32_t start = first_ + i * kIdRangeSize;
-    if (Overlaps(taken, start)) continue;
-    claims.lines.push_back({start, instance_, uid});
-    VX_RETURN_IF_ERROR(claims.Save());
-    return start;
+  const auto free = std::find(taken.begin(), taken.end(), false);
+  if (free == taken.end()) {
+    return Error(absl::StatusCode::kResourceExhausted, "NO_ID_RANGE",
+                 absl::StrCat("all ", count_, " ranges of user ids are in use"),
+                 "stop some workloads, or give container.subuid a larger COUNT");
   }
-  return Error(absl::StatusCode::kResourceExhausted, "NO_ID_RANGE",
-               absl::StrCat("all ", count_, " ranges of user ids are in use"),
-               "stop some workloads, or give container.subuid a larger COUNT");
+  const uint32_t start = first_ + static_cast<uint32_t>(free - taken.begin()) * kIdRangeSize;
+  VX_RETURN_IF_ERROR(claims->Add(ToText(start, instance_, uid)));
+  return start;
 }
 
 absl::Status IdRanges::Release(const std::string& uid) const {
-  VX_ASSIGN_OR_RETURN(LockedClaims claims, LockedClaims::Open(file_));
-  const size_t removed = std::erase_if(claims.lines, [&](const ClaimLine& claim) {
-    return claim.instance == instance_ && claim.uid == uid;
-  });
-  return removed == 0 ? absl::OkStatus() : claims.Save();
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<LockedClaims> claims, LockedClaims::Open(file_));
+  return claims->Remove(instance_, uid);
 }
 
 }  // namespace vx::driver
