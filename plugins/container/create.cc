@@ -190,7 +190,7 @@ absl::Status ContainerDriver::Delete(const std::string& uid) {
   const bool found = FindRun(uid, shim);
   // What an undone Create left has no run, but may have a folder.
   if (!found && !PathExists(layout_.Run(uid))) return absl::OkStatus();
-  watcher_.Forget(uid);
+  Unwatch(uid);
   if (shim != nullptr) VX_RETURN_IF_ERROR(EndRun(uid, shim));
   {
     absl::MutexLock lock(&mutex_);

@@ -22,7 +22,7 @@ ContainerDriver::ContainerDriver(const driver::Environment& environment)
       shim_groups_(environment, "shim"),
       seccomp_(layout_.Seccomp(), environment.Option("container.seccomp_profile")),
       trash_(layout_.Trash()),
-      watcher_([this](const std::string& uid) { OnShimEnd(uid); }) {}
+      watcher_("vx-ct-watch") {}
 
 ContainerDriver::~ContainerDriver() = default;
 
@@ -62,7 +62,6 @@ absl::Status ContainerDriver::WaitSettled(absl::Duration timeout) {
 }
 
 absl::Status ContainerDriver::Settle() {
-  VX_RETURN_IF_ERROR(watcher_.Start());
   trash_.Start();
   RemoveTemporaries(layout_.Seccomp());
   VX_ASSIGN_OR_RETURN(std::vector<std::string> uids, ListDir(layout_.runtime_dir));

@@ -13,6 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/base/watcher.h"
 #include "daemon/driver/driver.h"
 #include "daemon/driver/id_ranges.h"
 #include "daemon/driver/placement.h"
@@ -20,13 +21,9 @@
 #include "plugins/container/layout.h"
 #include "plugins/container/seccomp_profile.h"
 #include "plugins/container/trash.h"
-#include "plugins/container/watcher.h"
 #include "plugins/shim/client.h"
 
 namespace vx::container {
-
-// Begins the watcher's name of what is no shim.
-inline constexpr char kDetached[] = "exec-";
 
 class ContainerDriver final : public driver::Driver, public driver::Sessions {
  public:
@@ -69,6 +66,11 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
  private:
   // A run's shim; null when it had ended before this driver came.
   using Shim = std::shared_ptr<const shim::Client>;
+  struct Run {
+    Shim shim;
+    // What watcher_ does for it.
+    std::vector<Watcher::Id> watches;
+  };
 
   // --- driver.cc ---
   absl::Status Settle();
@@ -92,6 +94,8 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
   // False when there is no run of that uid.
   bool FindRun(const std::string& uid, Shim& shim) const;
   absl::Status AddRun(const std::string& uid, Shim shim);
+  // Its end will not be told any more, but may be being told now.
+  void Unwatch(const std::string& uid);
   // The shim of a run that has not ended; FAILED_PRECONDITION (NOT_RUNNING).
   absl::StatusOr<Shim> LiveShim(const std::string& uid) const;
   // Kills all of the run and waits until its shim is done.
@@ -103,7 +107,6 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
 
   // --- sessions.cc ---
   absl::Status CheckRuns(const std::string& uid) const;
-  void ReapDetached(const std::string& name);
 
   // --- observe.cc ---
   driver::Observation ObserveRun(const std::string& uid, const Shim& shim) const;
@@ -119,9 +122,7 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
   bool settled_ ABSL_GUARDED_BY(settle_mutex_) = false;
 
   mutable absl::Mutex mutex_;
-  std::map<std::string, Shim> runs_ ABSL_GUARDED_BY(mutex_);
-  // Processes that exec left to themselves, by the name that watcher_ knows them by.
-  std::map<std::string, UniqueFd> detached_ ABSL_GUARDED_BY(mutex_);
+  std::map<std::string, Run> runs_ ABSL_GUARDED_BY(mutex_);
 
   // Held while the end of a run is dealt with in the watcher's thread.
   absl::Mutex end_mutex_;

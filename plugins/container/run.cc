@@ -35,22 +35,34 @@ bool ContainerDriver::FindRun(const std::string& uid, Shim& shim) const {
   absl::MutexLock lock(&mutex_);
   auto it = runs_.find(uid);
   if (it == runs_.end()) return false;
-  shim = it->second;
+  shim = it->second.shim;
   return true;
 }
 
+// An end that comes at once finds the run, as it waits for the mutex.
 absl::Status ContainerDriver::AddRun(const std::string& uid, Shim shim) {
-  const int pidfd = shim == nullptr ? -1 : shim->pidfd();
+  absl::MutexLock lock(&mutex_);
+  Run run{shim, {}};
+  if (shim != nullptr) {
+    VX_ASSIGN_OR_RETURN(Watcher::Id end,
+                        watcher_.AddBorrowed(shim->pidfd(), EPOLLIN, [this, uid, shim] {
+                          OnShimEnd(uid);
+                          return false;
+                        }));
+    run.watches.push_back(end);
+  }
+  runs_[uid] = std::move(run);
+  return absl::OkStatus();
+}
+
+void ContainerDriver::Unwatch(const std::string& uid) {
+  std::vector<Watcher::Id> watches;
   {
     absl::MutexLock lock(&mutex_);
-    runs_[uid] = std::move(shim);
+    auto it = runs_.find(uid);
+    if (it != runs_.end()) watches.swap(it->second.watches);
   }
-  if (pidfd < 0) return absl::OkStatus();
-  absl::Status status = watcher_.Watch(uid, pidfd);
-  if (status.ok()) return status;
-  absl::MutexLock lock(&mutex_);
-  runs_.erase(uid);
-  return status;
+  for (Watcher::Id id : watches) watcher_.Remove(id);
 }
 
 absl::StatusOr<ContainerDriver::Shim> ContainerDriver::LiveShim(const std::string& uid) const {
@@ -145,7 +157,6 @@ absl::Status ContainerDriver::SettleEnd(const std::string& uid) const {
 }
 
 void ContainerDriver::OnShimEnd(const std::string& uid) {
-  if (uid.starts_with(kDetached)) return ReapDetached(uid);
   driver::Observation seen;
   {
     // Delete waits here, so the folder is still the ended run's.

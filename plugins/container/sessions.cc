@@ -32,24 +32,14 @@ absl::StatusOr<std::unique_ptr<driver::ExecSession>> ContainerDriver::Exec(
                         RuntimeSession::Start(place, spec));
     return session;
   }
-  const std::string name = absl::StrCat(kDetached, RandomHex(8));
-  VX_ASSIGN_OR_RETURN(UniqueFd pidfd,
-                      ExecDetached(place, spec, absl::StrCat(layout_.Run(uid), "/", name)));
-  const int fd = pidfd.get();
-  {
-    absl::MutexLock lock(&mutex_);
-    detached_[name] = std::move(pidfd);
-  }
-  VX_RETURN_IF_ERROR(watcher_.Watch(name, fd));
+  const std::string file = absl::StrCat(layout_.Run(uid), "/exec-", RandomHex(8));
+  VX_ASSIGN_OR_RETURN(UniqueFd pidfd, ExecDetached(place, spec, file));
+  auto reap = [fd = pidfd.get()] {
+    ReapPidfd(fd);
+    return false;
+  };
+  VX_RETURN_IF_ERROR(watcher_.Add(std::move(pidfd), reap).status());
   return nullptr;
-}
-
-void ContainerDriver::ReapDetached(const std::string& name) {
-  absl::MutexLock lock(&mutex_);
-  auto it = detached_.find(name);
-  if (it == detached_.end()) return;
-  ReapPidfd(it->second.get());
-  detached_.erase(it);
 }
 
 absl::StatusOr<std::unique_ptr<driver::Input>> ContainerDriver::OpenInput(const std::string& uid) {

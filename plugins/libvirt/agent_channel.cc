@@ -88,7 +88,7 @@ void AgentChannel::Watch(uint32_t events, bool (AgentChannel::*ready)(uint64_t))
                 [weak = weak_from_this(), ready, connection = connection_] {
                   auto self = weak.lock();
                   return self != nullptr && (self.get()->*ready)(connection);
-                });
+                }).IgnoreError();
 }
 
 void AgentChannel::SayHello() {

@@ -22,10 +22,10 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "daemon/base/unique_fd.h"
+#include "daemon/base/watcher.h"
 #include "plugins/agent/wire.h"
 #include "plugins/libvirt/agent_demux.h"
 #include "plugins/libvirt/agent_stream.h"
-#include "plugins/libvirt/watcher.h"
 #include "vx/agent/v1/agent.pb.h"
 
 namespace vx::libvirt {

@@ -57,8 +57,8 @@ LibvirtDriver::LibvirtDriver(const driver::Environment& environment)
       host_(environment, paths_) {
   QuietLibvirt();
   pool_ = std::make_unique<WorkPool>("vx-vm-end", kEndThreads);
-  watcher_ = std::make_unique<Watcher>();
-  agent_watcher_ = std::make_unique<Watcher>();
+  watcher_ = std::make_unique<Watcher>("vx-vm-watch");
+  agent_watcher_ = std::make_unique<Watcher>("vx-vm-watch");
   machine_host_ = {.watcher = watcher_.get(),
                    .agent_watcher = agent_watcher_.get(),
                    .pool = pool_.get(),

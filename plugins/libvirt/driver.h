@@ -15,6 +15,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/base/watcher.h"
 #include "daemon/base/work_pool.h"
 #include "daemon/driver/driver.h"
 #include "daemon/driver/id_ranges.h"
@@ -25,7 +26,6 @@
 #include "plugins/libvirt/paths.h"
 #include "plugins/libvirt/qemu_groups.h"
 #include "plugins/libvirt/qemu_reaper.h"
-#include "plugins/libvirt/watcher.h"
 
 namespace vx::libvirt {
 

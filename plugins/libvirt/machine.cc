@@ -78,7 +78,7 @@ absl::Status Machine::WatchQemu() {
   host_->watcher->Add(Duplicate(qemu->pidfd.get()), [weak = weak_from_this()] {
     if (auto self = weak.lock()) self->OnQemuGone();
     return false;
-  });
+  }).IgnoreError();
   WatchShim();
   OpenAgent();
   return absl::OkStatus();
@@ -131,7 +131,7 @@ void Machine::WatchShim() {
   host_->watcher->Add(Duplicate(client->pidfd()), [weak = weak_from_this()] {
     if (auto self = weak.lock()) self->OnShimGone();
     return false;
-  });
+  }).IgnoreError();
 }
 
 // The shim ends once the command's end is on record, when the agent has made the

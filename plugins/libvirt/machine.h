@@ -22,13 +22,13 @@
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
+#include "daemon/base/watcher.h"
 #include "daemon/base/work_pool.h"
 #include "daemon/driver/driver.h"
 #include "daemon/driver/placement.h"
 #include "plugins/libvirt/agent_channel.h"
 #include "plugins/libvirt/qemu_groups.h"
 #include "plugins/libvirt/qemu_process.h"
-#include "plugins/libvirt/watcher.h"
 #include "plugins/shim/client.h"
 
 namespace vx::libvirt {

@@ -45,7 +45,7 @@ QemuReaper::QemuReaper(Watcher* watcher, const std::string& pid_dir, std::string
   watcher_->Add(std::move(inotify), [this] {
     ReadEvents();
     return true;
-  });
+  }).IgnoreError();
 }
 
 void QemuReaper::EndProbes() const {
@@ -108,7 +108,7 @@ void QemuReaper::ReapWhenDead(QemuProcess qemu) {
   watcher_->Add(std::move(qemu.pidfd), [this, pid = qemu.pid, fd] {
     Reap(pid, fd);
     return false;
-  });
+  }).IgnoreError();
 }
 
 void QemuReaper::Reap(pid_t pid, int pidfd) {
@@ -131,7 +131,7 @@ void QemuReaper::ReapOnceOurs(pid_t pid) {
   watcher_->Add(*std::move(parent_pidfd), [orphan] {
     ReapPidfd(orphan->get());
     return false;
-  });
+  }).IgnoreError();
 }
 
 }  // namespace vx::libvirt

@@ -13,8 +13,8 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "daemon/base/watcher.h"
 #include "plugins/libvirt/qemu_process.h"
-#include "plugins/libvirt/watcher.h"
 
 namespace vx::libvirt {
 

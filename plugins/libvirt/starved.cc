@@ -43,7 +43,7 @@ bool LibvirtDriver::LookAfterStarved(const Machine& machine) {
     self->NoteStarved(false);
     pool_->Run([this, uid = self->uid()] { Feed(uid); });
     return false;
-  });
+  }).IgnoreError();
   return true;
 }
 

@@ -66,7 +66,7 @@ class AgentTest : public OwnDaemonTest {
     return said;
   }
 
-  libvirt::Watcher watcher_;
+  Watcher watcher_;
   std::shared_ptr<AgentChannel> channel_;
 };
 

@@ -186,7 +186,7 @@ class ServerTest : public testing::Test {
   }
 
   libvirt::TempDir dir_;
-  libvirt::Watcher watcher_;
+  Watcher watcher_;
   std::unique_ptr<Guest> guest_;
   std::shared_ptr<AgentChannel> channel_;
 };

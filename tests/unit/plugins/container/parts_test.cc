@@ -2,21 +2,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sched.h>
-#include <signal.h>
 #include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/notification.h"
 #include "daemon/base/file.h"
-#include "daemon/base/pidfd.h"
 #include "plugins/container/bundle.h"
 #include "plugins/container/probe.h"
 #include "plugins/container/run_files.h"
 #include "plugins/container/runtime/config.h"
 #include "plugins/container/trash.h"
-#include "plugins/container/watcher.h"
 #include "tests/unit/daemon/base/temp_dir.h"
 
 namespace vx::container {
@@ -304,50 +299,6 @@ TEST(Trash, GoesOnWithWhatAnEarlierOneLeft) {
     trash.Start();
   }
   EXPECT_TRUE(ListDir(can)->empty());
-}
-
-struct Child {
-  pid_t pid;
-  UniqueFd pidfd;
-
-  ~Child() {
-    kill(pid, SIGKILL);
-    waitpid(pid, nullptr, 0);
-  }
-};
-
-Child MakeChild() {
-  const pid_t pid = fork();
-  if (pid == 0) {
-    while (true) pause();
-  }
-  return {pid, *OpenPidfd(pid)};
-}
-
-TEST(Watcher, TellsTheEndOfEachOnceAndNotOfTheForgotten) {
-  absl::Mutex mutex;
-  std::vector<std::string> ended;
-  Child one = MakeChild(), two = MakeChild(), three = MakeChild();
-  {
-    Watcher watcher([&](const std::string& uid) {
-      absl::MutexLock lock(&mutex);
-      ended.push_back(uid);
-    });
-    ASSERT_TRUE(watcher.Start().ok());
-    ASSERT_TRUE(watcher.Watch("one", one.pidfd.get()).ok());
-    ASSERT_TRUE(watcher.Watch("two", two.pidfd.get()).ok());
-    ASSERT_TRUE(watcher.Watch("three", three.pidfd.get()).ok());
-    watcher.Forget("two");
-    kill(two.pid, SIGKILL);
-    kill(one.pid, SIGKILL);
-    auto told_one = [&] { return ended.size() == 1; };
-    absl::MutexLock lock(&mutex);
-    ASSERT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&told_one), absl::Seconds(10)));
-    kill(three.pid, SIGKILL);
-    auto told_both = [&] { return ended.size() == 2; };
-    ASSERT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&told_both), absl::Seconds(10)));
-  }
-  EXPECT_THAT(ended, ElementsAre("one", "three"));
 }
 
 }  // namespace
