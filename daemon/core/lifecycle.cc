@@ -36,7 +36,7 @@ void SetRunning(v1::Workload& workload, const driver::Observation& seen) {
   status->set_shim_pid(seen.shim_pid);
   status->set_agent(seen.agent);
   status->clear_exit();
-  status->clear_message();
+  status->set_message(seen.message);
   *status->mutable_start_time() =
       ToProto(seen.start_time == absl::InfinitePast() ? absl::Now() : seen.start_time);
 }

@@ -145,7 +145,8 @@ struct Observation {
   // lost); core turns it into `user` when it had asked for the end.
   std::optional<v1::Exit> exit;
   v1::AgentState agent = v1::AGENT_STATE_NONE;
-  // One sentence when nobody asked for what is: why it is paused. Mostly empty.
+  // One sentence when nobody asked for what is: why it is paused, what of it was killed.
+  // Mostly empty.
   std::string message;
 };
 
