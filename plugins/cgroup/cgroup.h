@@ -24,6 +24,7 @@
 #include "absl/time/time.h"
 #include "daemon/base/unique_fd.h"
 #include "plugins/cgroup/limits.h"
+#include "plugins/cgroup/oom_notice.h"
 #include "plugins/cgroup/stats.h"
 
 namespace vx::cgroup {
@@ -90,6 +91,10 @@ class Cgroup {
   // counts before it signals the victim, so whoever has seen a process end sees why; and
   // the count stays until Remove. No notice is needed for that.
   virtual int64_t OomKills() const = 0;
+  // Tells of the next of these strikes, for those that end only a part of what is in it.
+  // On v1, not of those for want of the whole host's memory. An error when the group is
+  // not there, or the host has no memory controller.
+  virtual absl::StatusOr<OomNotice> WatchOom() const = 0;
   // The little that is asked for often.
   virtual absl::StatusOr<CgroupUsage> Usage() const = 0;
   // All there is to know; NOT_FOUND when the group is not there.

@@ -22,6 +22,7 @@ class CgroupV1 final : public Cgroup {
   bool IsFrozen() const override;
   absl::Status Kill(absl::Duration timeout) override;
   int64_t OomKills() const override;
+  absl::StatusOr<OomNotice> WatchOom() const override;
   absl::StatusOr<CgroupUsage> Usage() const override;
   absl::StatusOr<CgroupStats> Stats() const override;
   bool Exists() const override;

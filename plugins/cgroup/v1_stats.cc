@@ -19,6 +19,11 @@ int64_t CgroupV1::OomKills() const {
   return file.empty() ? 0 : ReadKey(file, "oom_kill");
 }
 
+absl::StatusOr<OomNotice> CgroupV1::WatchOom() const {
+  if (!Has("memory")) return absl::NotFoundError("no memory controller is mounted");
+  return OomNotice::OfV1(absl::StrCat(layout_.controllers.at("memory"), path_));
+}
+
 absl::StatusOr<CgroupUsage> CgroupV1::Usage() const {
   if (!Exists()) return absl::NotFoundError(absl::StrCat("no cgroup ", path_));
   CgroupUsage usage;

@@ -27,6 +27,8 @@ CpuStats ReadCpu(const KeyedFile& stat) {
 
 int64_t CgroupV2::OomKills() const { return ReadKey(File("memory.events"), "oom_kill"); }
 
+absl::StatusOr<OomNotice> CgroupV2::WatchOom() const { return OomNotice::OfV2(group_); }
+
 absl::StatusOr<CgroupUsage> CgroupV2::Usage() const {
   if (!Exists()) return absl::NotFoundError(absl::StrCat("no cgroup ", group_));
   CgroupUsage usage;

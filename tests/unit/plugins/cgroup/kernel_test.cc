@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <linux/bpf.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -321,6 +322,45 @@ TEST_F(KernelTest, AStrikeOfTheOomKillerIsCountedBeforeItsVictimIsGone) {
   // Newer kernels no longer count v1's.
   EXPECT_THAT(stats->memory.max_events, Optional(testing::Ge(v2() ? 1 : 0)));
   EXPECT_GT(stats->memory.peak.value_or(16 * kMiB), 8 * kMiB);
+}
+
+// Whether it tells within `patience`.
+bool Tells(const OomNotice& notice, absl::Duration patience) {
+  // The events of poll and epoll have the same values.
+  pollfd p{notice.fd(), static_cast<short>(notice.events()), 0};
+  return poll(&p, 1, static_cast<int>(absl::ToInt64Milliseconds(patience))) == 1 &&
+         (p.revents & p.events) != 0;
+}
+
+TEST_F(KernelTest, EachStrikeOfTheOomKillerIsNoticedOnce) {
+  if (!Has("memory")) GTEST_SKIP() << "no controller memory";
+  ASSERT_FINE(group_->Apply({.memory_bytes = 16 * kMiB}));
+  auto notice = group_->WatchOom();
+  ASSERT_FINE(notice.status());
+  for (int strike = 0; strike < 3; ++strike) {
+    EXPECT_FALSE(Tells(*notice, absl::ZeroDuration()));
+    ASSERT_EQ(ExitStatus(UseMemory), 128 + SIGKILL);
+    ASSERT_TRUE(Tells(*notice, absl::Seconds(10)));
+    // v2 holds back what comes within 10 ms of another change.
+    while (Tells(*notice, absl::Milliseconds(50))) notice->Drain();
+  }
+}
+
+TEST_F(KernelTest, AStrikeBeforeANoticeIsNoneOfIts) {
+  if (!Has("memory")) GTEST_SKIP() << "no controller memory";
+  ASSERT_FINE(group_->Apply({.memory_bytes = 16 * kMiB}));
+  auto before = group_->WatchOom();
+  ASSERT_FINE(before.status());
+  ASSERT_EQ(ExitStatus(UseMemory), 128 + SIGKILL);
+  ASSERT_TRUE(Tells(*before, absl::Seconds(10)));
+  while (Tells(*before, absl::Milliseconds(50))) before->Drain();
+  auto after = group_->WatchOom();
+  ASSERT_FINE(after.status());
+  EXPECT_FALSE(Tells(*after, absl::ZeroDuration()));
+}
+
+TEST_F(KernelTest, ThereIsNoNoticeOfAGroupThatIsNotThere) {
+  EXPECT_FALSE(Cgroup::Open(layout_, path_ + "-other")->WatchOom().ok());
 }
 
 TEST_F(KernelTest, StatsTellWhatWasUsed) {
