@@ -3,7 +3,7 @@
 //
 // Threads: calls for several uids run side by side; `mutex_` guards only the list
 // of runs and is held across no system call that waits. The watcher's thread tells
-// the ends of shims.
+// the ends of shims, that of later_ that a part of a run was killed.
 #pragma once
 
 #include <map>
@@ -13,6 +13,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/base/delayed_work.h"
 #include "daemon/base/watcher.h"
 #include "daemon/driver/driver.h"
 #include "daemon/driver/id_ranges.h"
@@ -94,6 +95,8 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
   // False when there is no run of that uid.
   bool FindRun(const std::string& uid, Shim& shim) const;
   absl::Status AddRun(const std::string& uid, Shim shim);
+  absl::Status WatchEnd(const std::string& uid, Run& run);
+  absl::StatusOr<Watcher::Id> WatchOom(const std::string& uid);
   // Its end will not be told any more, but may be being told now.
   void Unwatch(const std::string& uid);
   // The shim of a run that has not ended; FAILED_PRECONDITION (NOT_RUNNING).
@@ -104,6 +107,7 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
   // exit record.
   absl::Status SettleEnd(const std::string& uid) const;
   void OnShimEnd(const std::string& uid);
+  void OnOomKills(const std::string& uid);
 
   // --- sessions.cc ---
   absl::Status CheckRuns(const std::string& uid) const;
@@ -131,7 +135,8 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
   driver::Observer observer_ ABSL_GUARDED_BY(observer_mutex_);
 
   Trash trash_;
-  // Last: its thread uses the rest.
+  // Last: their threads use the rest, and the watcher's later_ too.
+  DelayedWork later_;
   Watcher watcher_;
 };
 

@@ -32,6 +32,12 @@ void SetKilledJustNow(driver::Observation& seen) {
   SetShimDied(*seen.exit);
 }
 
+std::string SayKilled(int64_t kills) {
+  if (kills <= 0) return "";
+  return absl::StrCat(kills, " of its processes ", kills == 1 ? "was" : "were",
+                      " killed: out of memory");
+}
+
 }  // namespace
 
 absl::StatusOr<driver::Observation> ContainerDriver::Observe(const std::string& uid) {
@@ -60,7 +66,9 @@ driver::Observation ContainerDriver::ObserveRun(const std::string& uid, const Sh
   seen.pid = reply.ok() ? reply->init_pid : 0;
   seen.presence = created ? Presence::kCreated : Presence::kRunning;
   auto cgroup = OpenCgroup(uid);
-  if (!created && cgroup.ok() && (*cgroup)->IsFrozen()) seen.presence = Presence::kPaused;
+  if (created || !cgroup.ok()) return seen;
+  if ((*cgroup)->IsFrozen()) seen.presence = Presence::kPaused;
+  seen.message = SayKilled((*cgroup)->OomKills());
   return seen;
 }
 

@@ -11,6 +11,7 @@
 #include "plugins/cgroup/cpus.h"
 #include "plugins/container/bundle.h"
 #include "plugins/container/driver.h"
+#include "plugins/container/oom_watch.h"
 #include "plugins/container/run_files.h"
 
 namespace vx::container {
@@ -39,20 +40,37 @@ bool ContainerDriver::FindRun(const std::string& uid, Shim& shim) const {
   return true;
 }
 
-// An end that comes at once finds the run, as it waits for the mutex.
 absl::Status ContainerDriver::AddRun(const std::string& uid, Shim shim) {
-  absl::MutexLock lock(&mutex_);
-  Run run{shim, {}};
-  if (shim != nullptr) {
-    VX_ASSIGN_OR_RETURN(Watcher::Id end,
-                        watcher_.AddBorrowed(shim->pidfd(), EPOLLIN, [this, uid, shim] {
-                          OnShimEnd(uid);
-                          return false;
-                        }));
-    run.watches.push_back(end);
+  Run run{std::move(shim), {}};
+  if (run.shim != nullptr) {
+    // It runs as well without.
+    auto oom = WatchOom(uid);
+    if (oom.ok()) run.watches.push_back(*oom);
   }
-  runs_[uid] = std::move(run);
+  // An end that comes at once waits here, and finds the run.
+  absl::MutexLock lock(&mutex_);
+  const absl::Status watched = run.shim == nullptr ? absl::OkStatus() : WatchEnd(uid, run);
+  if (watched.ok()) {
+    runs_[uid] = std::move(run);
+  } else {
+    for (Watcher::Id id : run.watches) watcher_.Remove(id);
+  }
+  return watched;
+}
+
+absl::Status ContainerDriver::WatchEnd(const std::string& uid, Run& run) {
+  auto tell = [this, uid, shim = run.shim] {
+    OnShimEnd(uid);
+    return false;
+  };
+  VX_ASSIGN_OR_RETURN(Watcher::Id id, watcher_.AddBorrowed(run.shim->pidfd(), EPOLLIN, tell));
+  run.watches.push_back(id);
   return absl::OkStatus();
+}
+
+absl::StatusOr<Watcher::Id> ContainerDriver::WatchOom(const std::string& uid) {
+  VX_ASSIGN_OR_RETURN(std::unique_ptr<cgroup::Cgroup> cgroup, OpenCgroup(uid));
+  return OomWatch::Begin(watcher_, later_, std::move(cgroup), [this, uid] { OnOomKills(uid); });
 }
 
 void ContainerDriver::Unwatch(const std::string& uid) {
@@ -167,6 +185,16 @@ void ContainerDriver::OnShimEnd(const std::string& uid) {
     SettleEnd(uid).IgnoreError();
     seen = ObserveRun(uid, shim);
   }
+  absl::MutexLock lock(&observer_mutex_);
+  if (observer_) observer_(seen);
+}
+
+void ContainerDriver::OnOomKills(const std::string& uid) {
+  Shim shim;
+  if (!FindRun(uid, shim) || shim == nullptr) return;
+  const driver::Observation seen = ObserveRun(uid, shim);
+  // An end is told by OnShimEnd.
+  if (seen.message.empty()) return;
   absl::MutexLock lock(&observer_mutex_);
   if (observer_) observer_(seen);
 }

@@ -19,6 +19,12 @@ int64_t AnonymousKib(pid_t pid) {
   return kib;
 }
 
+size_t OpenFiles(pid_t pid) {
+  auto files = ListDir(absl::StrCat("/proc/", pid, "/fd"));
+  EXPECT_TRUE(files.ok()) << files.status();
+  return files.ok() ? files->size() : 0;
+}
+
 class CrowdTest : public SharedDaemonTest {
  protected:
   // `total` containers by 16 clients, each of which must end as it should.
@@ -67,7 +73,9 @@ TEST_F(CrowdTest, FiveHundredContainersComeAndGo) {
   // A daemon that has had work has its threads and their heaps.
   RunMany(100);
   const int64_t before = AnonymousKib(vx().pid());
+  const size_t files_before = OpenFiles(vx().pid());
   RunMany(500);
+  EXPECT_LT(OpenFiles(vx().pid()), files_before + 50);
   EXPECT_EQ(Vxctl({"ls", "-a", "-q"}).out, "");
   // Memory is given back some seconds later.
   for (int i = 0; i < 2000 && AnonymousKib(vx().pid()) > before + 5 * 1024; ++i) Vxctl({"ls"});

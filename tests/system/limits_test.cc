@@ -31,6 +31,61 @@ TEST_P(LimitsTest, TheSpecShowsThem) {
   EXPECT_EQ(resources["cpus"], 1.0);
 }
 
+// A container's alone: what a guest's kernel kills inside is not told to the host.
+class KilledPartTest : public OwnDaemonTest {
+ protected:
+  void RunWithHogs() {
+    vx_.Start();
+    Result result = vx_.Vxctl({"run", "-d", "--kind=container", "--name", "w", "-m", "32M",
+                               "busybox", "--", "sh", "-c",
+                               "mkfifo /hog; echo up; while :; do read x </hog; tail /dev/zero; "
+                               "echo hog $x is gone; done"});
+    ASSERT_THAT(result, Succeeds()) << result;
+    ASSERT_TRUE(vx_.WaitForLog("w", "up"));
+  }
+
+  // Returns when vxd has told that, all in all, so much was killed.
+  void LetOneBeKilled(const std::string& name, const std::string& message) {
+    ASSERT_THAT(vx_.Vxctl({"exec", "w", "--", "sh", "-c", "echo " + name + " >/hog"}), Succeeds());
+    ASSERT_TRUE(vx_.WaitForLog("w", "hog " + name + " is gone"));
+    ASSERT_TRUE(vx_.WaitForEvent("w", message));
+    ExpectRunning(message);
+  }
+
+  void ExpectRunning(const std::string& message) {
+    const Json status = vx_.Inspect("w")["status"];
+    EXPECT_EQ(status["state"], "running") << status;
+    EXPECT_EQ(status["message"], message) << status;
+  }
+
+  static constexpr char kOne[] = "1 of its processes was killed: out of memory";
+  static constexpr char kTwo[] = "2 of its processes were killed: out of memory";
+};
+
+TEST_F(KilledPartTest, IsSaidWhileTheContainerRunsOnAndByTheNextVxdToo) {
+  RunWithHogs();
+  LetOneBeKilled("first", kOne);
+  vx_.Kill();
+  vx_.Start();
+  ExpectRunning(kOne);
+  LetOneBeKilled("second", kTwo);
+}
+
+TEST_F(KilledPartTest, IsStillSaidAfterAPause) {
+  RunWithHogs();
+  LetOneBeKilled("first", kOne);
+  ASSERT_THAT(vx_.Vxctl({"pause", "w"}), Succeeds());
+  ASSERT_THAT(vx_.Vxctl({"resume", "w"}), Succeeds());
+  ExpectRunning(kOne);
+}
+
+TEST_F(KilledPartTest, IsForgottenByTheNextRun) {
+  RunWithHogs();
+  LetOneBeKilled("first", kOne);
+  ASSERT_THAT(vx_.Vxctl({"restart", "-t", "0s", "w"}), Succeeds());
+  ExpectRunning("");
+}
+
 class GuestLimitsTest : public SharedDaemonTest {};
 
 int64_t MemTotalKiB(const std::string& meminfo) {

@@ -6,9 +6,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/ids.h"
@@ -119,6 +123,32 @@ class ContainerDriverTest : public testing::Test {
     return last_.exit.value_or(v1::Exit());
   }
 
+  // Until the observer is told it.
+  bool WaitForMessage(const std::string& message) {
+    absl::MutexLock lock(&mutex_);
+    auto told = [&] { return last_.message == message; };
+    return mutex_.AwaitWithTimeout(absl::Condition(&told), kPatience);
+  }
+
+  // Descriptors of the kinds that notices are: what else is open changes by itself, as
+  // the trash is emptied.
+  static int64_t OpenNotices() {
+    const std::vector<std::string> files = ListDir("/proc/self/fd").value();
+    return std::count_if(files.begin(), files.end(), [](const std::string& fd) {
+      char target[256];
+      const ssize_t size = readlink(("/proc/self/fd/" + fd).c_str(), target, sizeof target);
+      const absl::string_view file(target, std::max<ssize_t>(size, 0));
+      return absl::EndsWith(file, "[eventfd]") || absl::StrContains(file, "/memory.events");
+    });
+  }
+
+  // A look at the count that has begun keeps its notice until it is over.
+  static bool WaitForOpenNotices(int64_t number) {
+    const absl::Time until = absl::Now() + kPatience;
+    while (OpenNotices() != number && absl::Now() < until) absl::SleepFor(absl::Milliseconds(1));
+    return OpenNotices() == number;
+  }
+
   // The next WaitForEnd is for another run.
   void ForgetEnd() {
     absl::MutexLock lock(&mutex_);
@@ -197,6 +227,21 @@ TEST_F(ContainerDriverTest, LeftoversOfAnUnfinishedCreateAreSweptAtTheStart) {
   Open();
   EXPECT_FALSE(PathExists(absl::StrCat(environment_.runtime_dir, "/", uid)));
   EXPECT_FALSE(orphan->Exists());
+}
+
+TEST_F(ContainerDriverTest, APartThatTheOomKillerTookIsToldAndNothingOfTheNoticeIsLeft) {
+  const int64_t before = OpenNotices();
+  v1::Workload workload =
+      Workload({"sh", "-c", "for i in 1 2; do busybox tail /dev/zero; done; exec sleep 1000"});
+  workload.mutable_spec()->mutable_resources()->set_memory_bytes(32 << 20);
+  Launch(workload);
+  EXPECT_TRUE(WaitForMessage("2 of its processes were killed: out of memory"));
+  const Observation seen = Observe(workload.uid());
+  EXPECT_EQ(seen.presence, Presence::kRunning);
+  EXPECT_EQ(seen.message, "2 of its processes were killed: out of memory");
+  EXPECT_EQ(OpenNotices(), before + 1);
+  ASSERT_TRUE(driver_->Release(workload.uid()).ok());
+  EXPECT_TRUE(WaitForOpenNotices(before)) << OpenNotices() << ", not " << before;
 }
 
 TEST_F(ContainerDriverTest, AUserIsLookedUpInTheImage) {
