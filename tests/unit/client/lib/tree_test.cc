@@ -58,10 +58,10 @@ TEST(Tree, PrintsAWorkloadAsDocumented) {
       R"("mounts":[],"ports":[],"networks":[],"restart":"on-failure","health":null,)"
       R"("removeOnExit":false,"stopSignal":"","stopGrace":"10s","privileged":false,"autostart":false,)"
       R"("stdin":false,"tty":false,"init":false,"readOnly":false,"tmpfs":[],"security":null,)"
-      R"("devices":[]},)"
+      R"("devices":[],"addresses":[],"mac":"","aliases":[],"dns":[]},)"
       R"("status":{"state":"stopped","desired":"","pid":0,"addresses":[],"startTime":null,)"
       R"("exit":{"code":0,"signal":0,"reason":"oom","time":null,"message":""},)"
-      R"("restarts":0,"health":"","agent":"","shimPid":0,"message":""},)"
+      R"("restarts":0,"health":"","agent":"","shimPid":0,"message":"","networks":[]},)"
       R"("createTime":"2027-01-15T08:00:00.12Z","updateTime":null,)"
       R"("generation":1152921504606846976,"etag":""})");
 }
