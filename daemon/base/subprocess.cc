@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
+#include "daemon/base/file.h"
 #include "daemon/base/pidfd.h"
 #include "daemon/base/pipe.h"
 #include "daemon/base/status_macros.h"
@@ -128,6 +130,30 @@ std::string LastLine(absl::string_view text) {
   return std::string(newline == absl::string_view::npos ? text : text.substr(newline + 1));
 }
 
+// `input` is read as its standard input; negative: there is none.
+absl::StatusOr<CommandResult> Run(std::vector<std::string> argv, int input,
+                                  absl::Duration timeout) {
+  VX_ASSIGN_OR_RETURN(Pipe out, MakePipe());
+  VX_ASSIGN_OR_RETURN(Pipe err, MakePipe());
+  const absl::Time deadline = absl::Now() + timeout;
+  const std::string program = argv[0];
+  std::vector<FdMapping> fds = {{out.write.get(), 1}, {err.write.get(), 2}};
+  if (input >= 0) fds.push_back({input, 0});
+  VX_ASSIGN_OR_RETURN(pid_t pid, Spawn({.argv = std::move(argv), .fds = std::move(fds)}));
+  out.write.reset();
+  err.write.reset();
+  auto pidfd = OpenPidfd(pid);
+  CommandResult result;
+  const bool finished =
+      pidfd.ok() && Drain(pidfd->get(), out.read.get(), err.read.get(), result, deadline);
+  if (!finished) kill(pid, SIGKILL);
+  result.exit_code = ReapExitCode(pid);
+  VX_RETURN_IF_ERROR(pidfd.status());
+  if (finished) return result;
+  return Error(absl::StatusCode::kDeadlineExceeded, "COMMAND_TIMED_OUT",
+               absl::StrCat(program, " did not end within ", absl::FormatDuration(timeout)));
+}
+
 }  // namespace
 
 absl::StatusOr<pid_t> Spawn(const SpawnOptions& options) {
@@ -156,24 +182,17 @@ absl::StatusOr<pid_t> Spawn(const SpawnOptions& options) {
 }
 
 absl::StatusOr<CommandResult> RunCommand(std::vector<std::string> argv, absl::Duration timeout) {
-  VX_ASSIGN_OR_RETURN(Pipe out, MakePipe());
-  VX_ASSIGN_OR_RETURN(Pipe err, MakePipe());
-  const absl::Time deadline = absl::Now() + timeout;
-  const std::string program = argv[0];
-  VX_ASSIGN_OR_RETURN(pid_t pid, Spawn({.argv = std::move(argv),
-                                        .fds = {{out.write.get(), 1}, {err.write.get(), 2}}}));
-  out.write.reset();
-  err.write.reset();
-  auto pidfd = OpenPidfd(pid);
-  CommandResult result;
-  const bool finished =
-      pidfd.ok() && Drain(pidfd->get(), out.read.get(), err.read.get(), result, deadline);
-  if (!finished) kill(pid, SIGKILL);
-  result.exit_code = ReapExitCode(pid);
-  VX_RETURN_IF_ERROR(pidfd.status());
-  if (finished) return result;
-  return Error(absl::StatusCode::kDeadlineExceeded, "COMMAND_TIMED_OUT",
-               absl::StrCat(program, " did not end within ", absl::FormatDuration(timeout)));
+  return Run(std::move(argv), -1, timeout);
+}
+
+absl::StatusOr<CommandResult> RunCommandWithInput(std::vector<std::string> argv,
+                                                  absl::string_view input,
+                                                  absl::Duration timeout) {
+  const UniqueFd file(memfd_create("input", MFD_CLOEXEC));
+  if (!file.valid()) return ErrnoError(errno, "make a file in memory");
+  VX_RETURN_IF_ERROR(WriteAll(file.get(), input, "write a command's input"));
+  lseek(file.get(), 0, SEEK_SET);
+  return Run(std::move(argv), file.get(), timeout);
 }
 
 absl::StatusOr<std::string> RunCommandOk(std::vector<std::string> argv, absl::Duration timeout) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace vx {
@@ -44,6 +45,11 @@ struct CommandResult {
 // (the rest is read and dropped). DEADLINE_EXCEEDED kills it first.
 absl::StatusOr<CommandResult> RunCommand(std::vector<std::string> argv,
                                          absl::Duration timeout = absl::Seconds(60));
+
+// RunCommand with something to read on its standard input.
+absl::StatusOr<CommandResult> RunCommandWithInput(std::vector<std::string> argv,
+                                                  absl::string_view input,
+                                                  absl::Duration timeout = absl::Seconds(60));
 
 // RunCommand whose exit status other than 0 is an INTERNAL error
 // (COMMAND_FAILED) with the program's name and the last line that it complained.

@@ -248,5 +248,13 @@ TEST(PidfdTest, StartTicksAreReadBehindAnyName) {
   Reap(*pid);
 }
 
+TEST(RunCommandWithInput, GivesAllOfItToTheProgram) {
+  const std::string input(200000, 'x');
+  const auto result = RunCommandWithInput({"wc", "-c"}, input);
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_EQ(result->exit_code, 0);
+  EXPECT_EQ(result->out, "200000\n");
+}
+
 }  // namespace
 }  // namespace vx
