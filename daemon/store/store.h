@@ -22,6 +22,7 @@
 #include "daemon/store/ballast.h"
 #include "daemon/store/sqlite.h"
 #include "vx/v1/event_service.pb.h"
+#include "vx/v1/network.pb.h"
 #include "vx/v1/operation.pb.h"
 #include "vx/v1/workload.pb.h"
 
@@ -36,6 +37,16 @@ enum class Durability { kPromise, kObservation };
 struct RequestRecord {
   std::string fingerprint;
   std::string operation_id;
+};
+
+// A workload on a network.
+struct Member {
+  std::string network_uid;
+  std::string workload_uid;
+  std::string mac;
+  // Without prefix length; empty: none of the family.
+  std::string v4;
+  std::string v6;
 };
 
 // A page of rows; `next` is the key to go on from, 0 at the end.
@@ -82,6 +93,14 @@ class View {
   // Revisions that are still kept: first (0 when none) and last ever given.
   absl::StatusOr<std::pair<int64_t, int64_t>> EventRange() const;
 
+  // By name or uid. NOT_FOUND (NETWORK_NOT_FOUND).
+  absl::StatusOr<v1::Network> FindNetwork(const std::string& name) const;
+  // By name.
+  absl::StatusOr<std::vector<v1::Network>> ListNetworks() const;
+  absl::StatusOr<std::vector<Member>> MembersOf(const std::string& network_uid) const;
+  // In no order.
+  absl::StatusOr<std::vector<Member>> MembershipsOf(const std::string& workload_uid) const;
+
   // Empty when it was never set.
   absl::StatusOr<std::string> GetMeta(const std::string& key) const;
 
@@ -106,7 +125,14 @@ class Transaction : public View {
 
   // Inserts or replaces by uid. ALREADY_EXISTS when another has the name.
   absl::Status PutWorkload(const v1::Workload& workload);
+  // Its memberships too.
   absl::Status DeleteWorkload(const std::string& uid);
+  // Inserts or replaces by uid.
+  absl::Status PutNetwork(const v1::Network& network);
+  // Its members too.
+  absl::Status DeleteNetwork(const std::string& uid);
+  absl::Status PutMember(const Member& member);
+  absl::Status DeleteMember(const std::string& network_uid, const std::string& workload_uid);
   // Removes old ones now and then.
   absl::Status PutOperation(const v1::Operation& operation);
   // Removes ended ones that are too many or too old, and their idempotency keys.

@@ -123,6 +123,9 @@ absl::Status Transaction::PutWorkload(const v1::Workload& workload) {
 }
 
 absl::Status Transaction::DeleteWorkload(const std::string& uid) {
+  VX_ASSIGN_OR_RETURN(Statement members,
+                      db().Prepare("DELETE FROM members WHERE workload_uid = ?1"));
+  VX_RETURN_IF_ERROR(members.Bind(1, uid).Run());
   VX_ASSIGN_OR_RETURN(Statement s, db().Prepare("DELETE FROM workloads WHERE uid = ?1"));
   return s.Bind(1, uid).Run();
 }
