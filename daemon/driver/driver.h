@@ -117,7 +117,8 @@ absl::StatusOr<Process> ResolveProcess(const v1::Workload& workload, const v1::I
 struct Endpoint {
   // A container's network namespace; none for a VM.
   UniqueFd netns;
-  // The tap device of a VM; empty for a container.
+  // The tap device of a VM on its first network, which is its attachment's host_link as
+  // those on its others are; empty for a container, and where there is no network.
   std::string tap;
 };
 

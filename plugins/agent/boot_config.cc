@@ -85,6 +85,14 @@ const char* Apply(const Field& field, BootConfig& config) {
       return nullptr;
     case BootField::kTmpfs:
       return DecodeTmpfs(field.value, config) ? nullptr : "a malformed tmpfs";
+    case BootField::kNic:
+      return DecodeNic(field.value, config.nics.emplace_back()) ? nullptr : "a malformed network";
+    case BootField::kResolver:
+      config.resolver = value;
+      return nullptr;
+    case BootField::kHosts:
+      config.hosts = value;
+      return nullptr;
     case BootField::kEnd:
       return value.empty() ? nullptr : "an end with content";
   }
@@ -101,11 +109,12 @@ bool AnyHasNul(const std::vector<std::string>& texts) {
 }
 
 size_t EncodedSize(const BootConfig& config) {
-  size_t size = kMagicSize + kFieldHeader * 7 + config.working_dir.size() + config.user.size() +
-                config.hostname.size();
+  size_t size = kMagicSize + kFieldHeader * 9 + config.working_dir.size() + config.user.size() +
+                config.hostname.size() + config.resolver.size() + config.hosts.size();
   for (const std::string& arg : config.argv) size += kFieldHeader + arg.size();
   for (const std::string& variable : config.env) size += kFieldHeader + variable.size();
   for (const BootTmpfs& tmpfs : config.tmpfs) size += kFieldHeader + EncodeTmpfs(tmpfs).size();
+  for (const BootNic& nic : config.nics) size += kFieldHeader + EncodeNic(nic).size();
   return size;
 }
 
@@ -126,11 +135,23 @@ const char* CheckTmpfs(const std::vector<BootTmpfs>& all) {
   return nullptr;
 }
 
+const char* CheckNics(const std::vector<BootNic>& nics) {
+  if (nics.size() > kMaxNics) return "too many networks";
+  for (const BootNic& nic : nics) {
+    if (const char* error = CheckNic(nic)) return error;
+  }
+  return nullptr;
+}
+
+size_t CountItems(const BootConfig& config) {
+  return config.argv.size() + config.env.size() + config.tmpfs.size() + config.nics.size();
+}
+
 }  // namespace
 
 const char* CheckBootConfig(const BootConfig& config) {
   if (config.argv.empty()) return "no command";
-  if (config.argv.size() + config.env.size() + config.tmpfs.size() > kMaxBootItems) {
+  if (CountItems(config) > kMaxBootItems) {
     return "too many arguments and variables";
   }
   if (EncodedSize(config) > kMaxBootConfig) return "arguments and variables are too long";
@@ -140,10 +161,12 @@ const char* CheckBootConfig(const BootConfig& config) {
   if (config.working_dir.size() > kMaxPath) return "a working directory that is too long";
   if (config.hostname.size() > kMaxHostname) return "a hostname of more than 64 characters";
   if (AnyHasNul(config.argv) || AnyHasNul(config.env) || HasNul(config.working_dir) ||
-      HasNul(config.user) || HasNul(config.hostname)) {
+      HasNul(config.user) || HasNul(config.hostname) || HasNul(config.resolver) ||
+      HasNul(config.hosts)) {
     return "a NUL character";
   }
-  return CheckTmpfs(config.tmpfs);
+  if (const char* error = CheckTmpfs(config.tmpfs)) return error;
+  return CheckNics(config.nics);
 }
 
 const char* DecodeBootConfig(std::string_view blob, BootConfig& config) {
@@ -155,7 +178,7 @@ const char* DecodeBootConfig(std::string_view blob, BootConfig& config) {
   do {
     if (!TakeField(blob, field)) return "it is cut short";
     if (const char* error = Apply(field, config)) return error;
-    if (config.argv.size() + config.env.size() + config.tmpfs.size() > kMaxBootItems) {
+    if (CountItems(config) > kMaxBootItems) {
       return "it has too many items";
     }
   } while (field.tag != BootField::kEnd);
@@ -177,6 +200,9 @@ std::string EncodeBootConfig(const BootConfig& config) {
   for (const BootTmpfs& tmpfs : config.tmpfs) {
     Append(blob, BootField::kTmpfs, EncodeTmpfs(tmpfs));
   }
+  for (const BootNic& nic : config.nics) Append(blob, BootField::kNic, EncodeNic(nic));
+  if (!config.resolver.empty()) Append(blob, BootField::kResolver, config.resolver);
+  if (!config.hosts.empty()) Append(blob, BootField::kHosts, config.hosts);
   Append(blob, BootField::kEnd, "");
   return blob;
 }

@@ -1,5 +1,6 @@
 // What a guest's agent is told: the blob that travels from the libvirt driver by
-// vx-shim's kConfig frame. The one header that the driver and the agent share.
+// vx-shim's kConfig frame. With boot_network.h and wire.h what the driver and the agent
+// share.
 //
 // Form: the 4 bytes "VXB1", then fields, each a tag byte, a little-endian
 // uint32_t length and that many bytes; kEnd, of length 0, is the last. Texts hold
@@ -10,6 +11,8 @@
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "plugins/agent/boot_network.h"
 
 namespace vx::agent {
 
@@ -40,6 +43,11 @@ struct BootConfig {
   // The root can't be written to.
   bool read_only = false;
   std::vector<BootTmpfs> tmpfs;
+  // Its networks; without any, no link but the loopback is touched.
+  std::vector<BootNic> nics;
+  // What /etc/resolv.conf and /etc/hosts say in place of the image's; empty: the image's.
+  std::string resolver;
+  std::string hosts;
 
   bool operator==(const BootConfig&) const = default;
 };
@@ -57,6 +65,9 @@ enum class BootField : uint8_t {
   kStdin = 7,     // empty
   kReadOnly = 8,  // empty
   kTmpfs = 9,     // "SIZE MODE EXEC TARGET", decimal numbers; once for each
+  kNic = 10,      // boot_network.h has its form; once for each
+  kResolver = 11,
+  kHosts = 12,
 };
 
 // Bounds that both sides keep; the kernel's own are not larger.

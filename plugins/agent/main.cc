@@ -25,6 +25,7 @@ void RunGuest() {
   if (const char* error = DecodeBootConfig(channel.Introduce(), config)) {
     return Complain("bad configuration: %s", error);
   }
+  LoadNetworkModules(!config.nics.empty());
   if (!EnterRoot(kDeviceTimeoutMs)) return;
   shim::ExitFrame exit = {.code = 126, .exec_errno = shim::kErrnoSetUp};
   if (SetUpGuest(config)) exit = Supervisor(channel, born).Run(config);

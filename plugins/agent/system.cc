@@ -2,14 +2,12 @@
 
 #include <fcntl.h>
 #include <linux/fs.h>
-#include <net/if.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/reboot.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -21,6 +19,7 @@
 #include <cstdlib>
 
 #include "plugins/agent/file.h"
+#include "plugins/agent/network.h"
 #include "plugins/agent/uevents.h"
 
 namespace vx::agent {
@@ -58,14 +57,26 @@ constexpr Link kDevLinks[] = {
     {"/proc/self/fd/2", "/dev/stderr"},
 };
 
-void LoadModule(const std::string& name) {
-  const std::string path = "/mods/" + name;
+void LoadModule(const std::string& name, const std::string& path) {
   const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0 || (syscall(SYS_finit_module, fd, "", 0) < 0 && errno != EEXIST)) {
     Complain("module %s: %s", name.c_str(), strerror(errno));
   }
   if (fd >= 0) close(fd);
-  unlink(path.c_str());
+}
+
+void TakeModules(const char* list, bool wanted) {
+  const std::string order = ReadSmallFile(list);
+  size_t begin = 0;
+  while (begin < order.size()) {
+    size_t end = order.find('\n', begin);
+    if (end == std::string::npos) end = order.size();
+    const std::string name = order.substr(begin, end - begin);
+    const std::string path = "/mods/" + name;
+    if (!name.empty() && wanted) LoadModule(name, path);
+    if (!name.empty()) unlink(path.c_str());
+    begin = end + 1;
+  }
 }
 
 bool MountDisk(int timeout_ms) {
@@ -126,16 +137,6 @@ bool MountTmpfs(const BootTmpfs& tmpfs) {
   return false;
 }
 
-void BringLoopbackUp() {
-  const int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd < 0) return;
-  ifreq request = {};
-  strcpy(request.ifr_name, "lo");
-  request.ifr_flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK;
-  if (ioctl(fd, SIOCSIFFLAGS, &request) < 0) Complain("loopback: %s", strerror(errno));
-  close(fd);
-}
-
 }  // namespace
 
 void Complain(const char* format, ...) {
@@ -157,16 +158,9 @@ void MountEarly() {
   mount("sysfs", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr);
 }
 
-void LoadModules() {
-  const std::string order = ReadSmallFile("/mods.order");
-  size_t begin = 0;
-  while (begin < order.size()) {
-    size_t end = order.find('\n', begin);
-    if (end == std::string::npos) end = order.size();
-    if (end > begin) LoadModule(order.substr(begin, end - begin));
-    begin = end + 1;
-  }
-}
+void LoadModules() { TakeModules("/mods.order", true); }
+
+void LoadNetworkModules(bool wanted) { TakeModules("/mods.network", wanted); }
 
 bool EnterRoot(int timeout_ms) {
   if (!MountDisk(timeout_ms)) return false;
@@ -206,8 +200,8 @@ bool SetUpGuest(const BootConfig& config) {
   if (!MakeDirs(config.working_dir)) {
     Complain("working directory %s: %s", config.working_dir.c_str(), strerror(errno));
   }
+  SetUpNetwork(config);
   if (config.read_only) SealRoot();
-  BringLoopbackUp();
   return whole;
 }
 

@@ -24,13 +24,17 @@ void MountEarly();
 // order, and frees their memory. A module that is there already is fine.
 void LoadModules();
 
+// The same with those of /mods.network, which take their time: not `wanted` without a
+// network card, and then their memory is freed alone.
+void LoadNetworkModules(bool wanted);
+
 // Mounts the disk /dev/vda and makes it the root; waits for the disk within
 // `timeout_ms`. False: there is no root.
 bool EnterRoot(int timeout_ms);
 
 // What an OCI process expects besides: /dev/pts, /dev/shm, /dev/mqueue, cgroups,
-// the links in /dev, the hostname, the loopback interface; what `config` says of
-// filesystems in memory, the working directory, and a root that can't be written to.
+// the links in /dev, the hostname; what `config` says of filesystems in memory, the
+// working directory, networks (network.h), and a root that can't be written to.
 // False when something of `config` can't be had, which was said.
 bool SetUpGuest(const BootConfig& config);
 

@@ -77,6 +77,10 @@ json Mounts(const BundleSpec& spec) {
     mounts.push_back(Mount(kInitInside, "bind", spec.init_program.c_str(),
                            {"bind", "ro", "nosuid", "nodev", "exec"}));
   }
+  for (const FileInside& file : spec.files) {
+    mounts.push_back(Mount(file.target.c_str(), "bind", file.source.c_str(),
+                           {"bind", "ro", "nosuid", "nodev", "noexec"}));
+  }
   std::vector<v1::Tmpfs> sorted = spec.confinement.tmpfs;
   std::stable_sort(sorted.begin(), sorted.end(), [](const v1::Tmpfs& a, const v1::Tmpfs& b) {
     return a.target().size() < b.target().size();

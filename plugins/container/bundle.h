@@ -9,6 +9,7 @@
 #include "daemon/driver/driver.h"
 #include "plugins/cgroup/cgroup.h"
 #include "plugins/container/confinement.h"
+#include "plugins/container/name_files.h"
 
 namespace vx::container {
 
@@ -31,6 +32,8 @@ struct BundleSpec {
   // vx-init on the host, to run the command under; empty: the command is the first
   // process.
   std::string init_program;
+  // Made for the run.
+  std::vector<FileInside> files;
   // First host id of the container's 65,536, where it has ids of its own.
   uint32_t first_id = 0;
 };

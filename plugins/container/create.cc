@@ -131,6 +131,7 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   bundle.cgroup_mode = cgroups.mode;
   bundle.oom_score_adj = driver::WorkloadOomScore();
   const std::string dir = layout_.Run(uid);
+  VX_ASSIGN_OR_RETURN(bundle.files, WriteNameFiles(workload, bundle.process.hostname, dir));
   VX_RETURN_IF_ERROR(WriteRunNotes(dir, {bundle.process.stop_signal, bundle.process.argv[0],
                                          bundle.process.user, bundle.process.working_dir}));
   return WriteFileAtomic(absl::StrCat(dir, "/config.json"), MakeBundle(bundle), 0600);

@@ -13,6 +13,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/subprocess.h"
+#include "daemon/driver/name_texts.h"
 #include "plugins/libvirt/resources.h"
 
 namespace vx::libvirt {
@@ -62,6 +63,25 @@ std::vector<agent::BootTmpfs> ToTmpfs(const v1::WorkloadSpec& spec) {
   return all;
 }
 
+agent::BootNic ToNic(const v1::NetworkAttachment& attachment) {
+  agent::BootNic nic;
+  nic.mac = attachment.mac();
+  nic.link = attachment.guest_link();
+  nic.mtu = static_cast<uint32_t>(attachment.mtu());
+  nic.addresses = {attachment.addresses().begin(), attachment.addresses().end()};
+  nic.gateways = {attachment.gateways().begin(), attachment.gateways().end()};
+  return nic;
+}
+
+void SetNetworks(const v1::WorkloadStatus& status, agent::BootConfig& config) {
+  if (status.networks_size() == 0) return;
+  for (const v1::NetworkAttachment& attachment : status.networks()) {
+    config.nics.push_back(ToNic(attachment));
+  }
+  config.resolver = driver::ResolverText(status);
+  config.hosts = driver::HostsText(status, config.hostname);
+}
+
 }  // namespace
 
 absl::Status MakeBundle(const Paths& paths, const v1::Workload& workload,
@@ -90,7 +110,8 @@ absl::StatusOr<v1::ImageConfig> ReadImageConfig(const Paths& paths, const std::s
 }
 
 absl::StatusOr<std::string> EncodeProcess(const driver::Process& process,
-                                          const v1::WorkloadSpec& spec) {
+                                          const v1::Workload& workload) {
+  const v1::WorkloadSpec& spec = workload.spec();
   agent::BootConfig config;
   config.argv = process.argv;
   config.env = process.env;
@@ -101,6 +122,7 @@ absl::StatusOr<std::string> EncodeProcess(const driver::Process& process,
   config.stdin = spec.stdin();
   config.read_only = spec.read_only();
   config.tmpfs = ToTmpfs(spec);
+  SetNetworks(workload.status(), config);
   if (const char* error = agent::CheckBootConfig(config)) {
     return Error(absl::StatusCode::kInvalidArgument, "BAD_PROCESS",
                  absl::StrCat("the guest can't be given ", error));

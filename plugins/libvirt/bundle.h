@@ -20,9 +20,9 @@ absl::Status MakeBundle(const Paths& paths, const v1::Workload& workload, const 
 // FAILED_PRECONDITION (NOT_PREPARED) when there is none, or half of one.
 absl::StatusOr<v1::ImageConfig> ReadImageConfig(const Paths& paths, const std::string& uid);
 
-// What the guest's agent is told. INVALID_ARGUMENT (BAD_PROCESS) when a guest
-// can't be given it.
+// What the guest's agent is told: what to run, and what the workload's status says of its
+// networks. INVALID_ARGUMENT (BAD_PROCESS) when a guest can't be given it.
 absl::StatusOr<std::string> EncodeProcess(const driver::Process& process,
-                                          const v1::WorkloadSpec& spec);
+                                          const v1::Workload& workload);
 
 }  // namespace vx::libvirt

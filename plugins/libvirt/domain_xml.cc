@@ -15,7 +15,7 @@ namespace {
 constexpr int kTranslationCacheMib = 64;
 
 // Of PCI; q35 has its own devices in 0 and 31.
-constexpr int kDiskSlot = 2, kSerialSlot = 3, kBalloonSlot = 4;
+constexpr int kDiskSlot = 2, kSerialSlot = 3, kBalloonSlot = 4, kNicSlot = 5;
 
 pugi::xml_node Text(pugi::xml_node parent, const char* name, const std::string& value) {
   pugi::xml_node node = parent.append_child(name);
@@ -113,12 +113,25 @@ void AddBalloon(pugi::xml_node devices) {
   SetSlot(balloon, kBalloonSlot);
 }
 
+// No boot from the network: its ROM would cost start time.
+void AddNic(pugi::xml_node devices, const Nic& nic, int slot) {
+  pugi::xml_node card = Child(devices, "interface", "type", "ethernet");
+  Child(card, "mac", "address", nic.mac);
+  Set(Child(card, "target", "dev", nic.host_link), "managed", "yes");
+  Child(card, "model", "type", "virtio");
+  if (nic.mtu > 0) Child(card, "mtu", "size", absl::StrCat(nic.mtu));
+  Child(card, "rom", "enabled", "no");
+  SetSlot(card, slot);
+}
+
 void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
   pugi::xml_node devices = domain.append_child("devices");
   Text(devices, "emulator", spec.emulator);
   AddDisk(devices, spec);
   Set(Child(devices, "controller", "type", "usb"), "model", "none");
   SetSlot(Child(devices, "controller", "type", "virtio-serial"), kSerialSlot);
+  int slot = kNicSlot;
+  for (const Nic& nic : spec.nics) AddNic(devices, nic, slot++);
   AddPorts(devices, spec);
   AddBalloon(devices);
 }

@@ -3,11 +3,20 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "plugins/libvirt/qemu_user.h"
 
 namespace vx::libvirt {
 
+// A network card. Its tap is made with the domain, is up, and goes with its QEMU.
+struct Nic {
+  // Of the tap, on the host.
+  std::string host_link;
+  std::string mac;
+  // 0: the kernel's default.
+  int mtu = 0;
+};
 
 struct DomainSpec {
   std::string name;
@@ -30,6 +39,8 @@ struct DomainSpec {
   std::string console_socket;
   // Where QEMU's side of the agent's port listens; libvirt makes it. Empty: no such port.
   std::string agent_socket;
+  // At most kMaxNics of plugins/agent/boot_network.h.
+  std::vector<Nic> nics;
   // Whom QEMU runs as.
   QemuUser user;
 };

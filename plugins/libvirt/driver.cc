@@ -40,6 +40,14 @@ v1::AgentState AgentStateOf(const Machine& machine) {
   return agent->ready() ? v1::AGENT_STATE_READY : v1::AGENT_STATE_CONNECTING;
 }
 
+driver::Endpoint EndpointOf(const v1::Workload& workload) {
+  driver::Endpoint endpoint;
+  if (workload.status().networks_size() > 0) {
+    endpoint.tap = workload.status().networks(0).host_link();
+  }
+  return endpoint;
+}
+
 driver::Observation Prepared(const std::string& uid) {
   driver::Observation observation;
   observation.uid = uid;
@@ -143,7 +151,7 @@ absl::StatusOr<driver::Endpoint> LibvirtDriver::Create(const v1::Workload& workl
   }
   MachinePtr machine = MakeMachine(workload.uid());
   const absl::Status status = Launch(machine, workload, equipment);
-  if (status.ok()) return driver::Endpoint();
+  if (status.ok()) return EndpointOf(workload);
   Delete(workload.uid()).IgnoreError();
   return status;
 }

@@ -36,14 +36,35 @@ const std::vector<std::string>& UsefulModules() {
   return *kModules;
 }
 
-absl::StatusOr<std::vector<std::string>> FindModules(const GuestKernel& kernel) {
+constexpr char kNetworkModule[] = "virtio_net";
+
+absl::StatusOr<GuestModules> FindModules(const GuestKernel& kernel) {
   VX_ASSIGN_OR_RETURN(KernelModules modules, KernelModules::Open(kernel.modules));
   std::vector<std::string> names = NeededModules();
   VX_RETURN_IF_ERROR(modules.Resolve(names).status());
   for (const std::string& name : UsefulModules()) {
     if (modules.Resolve({name}).ok()) names.push_back(name);
   }
-  return modules.Resolve(names);
+  GuestModules found;
+  VX_ASSIGN_OR_RETURN(found.boot, modules.Resolve(names));
+  names.push_back(kNetworkModule);
+  auto all = modules.Resolve(names);
+  if (all.ok()) found.network.assign(all->begin() + found.boot.size(), all->end());
+  return found;
+}
+
+// Puts them into the archive, and their names into its file `list`.
+absl::Status AddModules(CpioWriter& archive, const std::vector<std::string>& paths,
+                        const std::string& list) {
+  std::string order;
+  for (const std::string& path : paths) {
+    const std::string name = absl::StrCat(ModuleName(path), ".ko");
+    VX_ASSIGN_OR_RETURN(std::string module, ReadModule(path));
+    archive.AddFile(absl::StrCat("mods/", name), 0644, module);
+    absl::StrAppend(&order, name, "\n");
+  }
+  archive.AddFile(list, 0644, order);
+  return absl::OkStatus();
 }
 
 bool IsCloud(const std::string& version) { return absl::StrContains(version, "cloud"); }
@@ -141,8 +162,7 @@ absl::StatusOr<GuestKernel> FindGuestKernel(const std::string& setting,
                kHint);
 }
 
-absl::StatusOr<std::string> BuildInitramfs(const std::string& agent,
-                                           const std::vector<std::string>& modules) {
+absl::StatusOr<std::string> BuildInitramfs(const std::string& agent, const GuestModules& modules) {
   CpioWriter archive;
   archive.AddDirectory("dev", 0755);
   // The kernel opens it for /init's output before there is a devtmpfs.
@@ -150,20 +170,14 @@ absl::StatusOr<std::string> BuildInitramfs(const std::string& agent,
   VX_ASSIGN_OR_RETURN(std::string init, ReadFile(agent));
   archive.AddFile("init", 0755, init);
   archive.AddDirectory("mods", 0755);
-  std::string order;
-  for (const std::string& path : modules) {
-    const std::string name = absl::StrCat(ModuleName(path), ".ko");
-    VX_ASSIGN_OR_RETURN(std::string module, ReadModule(path));
-    archive.AddFile(absl::StrCat("mods/", name), 0644, module);
-    absl::StrAppend(&order, name, "\n");
-  }
-  archive.AddFile("mods.order", 0644, order);
+  VX_RETURN_IF_ERROR(AddModules(archive, modules.boot, "mods.order"));
+  VX_RETURN_IF_ERROR(AddModules(archive, modules.network, "mods.network"));
   return archive.Finish();
 }
 
 absl::StatusOr<BootFiles> MakeBootFiles(const GuestKernel& kernel, const std::string& agent,
                                         const std::string& cache_dir) {
-  VX_ASSIGN_OR_RETURN(std::vector<std::string> modules, FindModules(kernel));
+  VX_ASSIGN_OR_RETURN(GuestModules modules, FindModules(kernel));
   VX_ASSIGN_OR_RETURN(std::string initramfs, BuildInitramfs(agent, modules));
   VX_ASSIGN_OR_RETURN(std::string image, ReadFile(kernel.path));
   VX_RETURN_IF_ERROR(MakeDirs(cache_dir, 0755));

@@ -47,8 +47,16 @@ absl::StatusOr<BootFiles> MakeBootFiles(const GuestKernel& kernel, const std::st
 // Removes what is in `cache_dir` besides `keep`.
 absl::Status PruneBootFiles(const std::string& cache_dir, const BootFiles& keep);
 
-// The archive, for the tests. `modules` in loading order.
-absl::StatusOr<std::string> BuildInitramfs(const std::string& agent,
-                                           const std::vector<std::string>& modules);
+// Files of modules, in loading order.
+struct GuestModules {
+  // For every guest.
+  std::vector<std::string> boot;
+  // For one with network cards, after the others. None where the kernel has them built
+  // in, or has none.
+  std::vector<std::string> network;
+};
+
+// The archive, for the tests.
+absl::StatusOr<std::string> BuildInitramfs(const std::string& agent, const GuestModules& modules);
 
 }  // namespace vx::libvirt

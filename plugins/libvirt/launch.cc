@@ -52,7 +52,7 @@ absl::Status LibvirtDriver::Launch(const MachinePtr& machine, const v1::Workload
                                    const Equipment& equipment) {
   VX_ASSIGN_OR_RETURN(v1::ImageConfig config, ReadImageConfig(paths_, workload.uid()));
   VX_ASSIGN_OR_RETURN(driver::Process process, driver::ResolveProcess(workload, config));
-  VX_ASSIGN_OR_RETURN(std::string blob, EncodeProcess(process, workload.spec()));
+  VX_ASSIGN_OR_RETURN(std::string blob, EncodeProcess(process, workload));
   shim::LaunchOptions options;
   options.program = paths_.program("vx-shim");
   options.log = paths_.log(workload.uid());

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
+#include "plugins/agent/boot_network.h"
 #include "plugins/shim/protocol.h"
 
 namespace vx::libvirt {
@@ -59,6 +60,11 @@ std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec) {
   if (resources.has_disk_bytes() && resources.disk_bytes() <= 0) {
     violations.push_back({"spec.resources.disk_bytes", "a disk has at least one byte"});
   }
+  if (spec.networks_size() > static_cast<int>(agent::kMaxNics)) {
+    violations.push_back({"spec.networks", absl::StrCat("a VM has room for ", agent::kMaxNics,
+                                                        " network cards, not for ",
+                                                        spec.networks_size())});
+  }
   CheckConfinement(spec, violations);
   return violations;
 }
@@ -81,6 +87,9 @@ DomainSpec MakeDomainSpec(const Machine& machine, const v1::Workload& workload, 
   spec.output_socket = absl::StrCat(machine.dir(), "/", shim::kOutputSocket);
   spec.console_socket = absl::StrCat(machine.dir(), "/", shim::kConsoleSocket);
   spec.agent_socket = absl::StrCat(machine.dir(), "/", kAgentSocket);
+  for (const v1::NetworkAttachment& attachment : workload.status().networks()) {
+    spec.nics.push_back({attachment.host_link(), attachment.mac(), attachment.mtu()});
+  }
   return spec;
 }
 

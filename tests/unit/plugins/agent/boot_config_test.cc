@@ -21,7 +21,15 @@ BootConfig Typical() {
           .tty = true,
           .read_only = true,
           .tmpfs = {{.target = "/t with space", .size_bytes = 4096, .mode = 0700, .exec = true},
-                    {.target = "/u"}}};
+                    {.target = "/u"}},
+          .nics = {{.mac = "52:54:00:12:34:56",
+                    .link = "eth0",
+                    .mtu = 1500,
+                    .addresses = {"10.0.0.2/24", "fd00::2/64"},
+                    .gateways = {"10.0.0.1", "fd00::1"}},
+                   {.mac = "52:54:00:12:34:57", .link = "eth1"}},
+          .resolver = "search vx\nnameserver 10.0.0.1\n",
+          .hosts = "127.0.0.1\tlocalhost\n"};
 }
 
 // A field as it stands in a blob.
@@ -105,6 +113,12 @@ TEST(BootConfigTest, RefusesWhatAGuestCannotBeGiven) {
   config = Typical();
   config.env.push_back(std::string("A=\0b", 4));
   EXPECT_THAT(CheckBootConfig(config), HasSubstr("NUL"));
+  config = Typical();
+  config.nics[1].link = "a/b";
+  EXPECT_THAT(CheckBootConfig(config), HasSubstr("name of a link"));
+  config = Typical();
+  config.nics.resize(kMaxNics + 1, config.nics[0]);
+  EXPECT_THAT(CheckBootConfig(config), HasSubstr("too many networks"));
   EXPECT_THAT(CheckBootConfig(Typical()), IsNull());
 }
 

@@ -75,14 +75,15 @@ TEST_F(BundleTest, HalfABundleIsNone) {
 }
 
 TEST(EncodeProcessTest, SaysWhatTheAgentIsToRun) {
-  v1::WorkloadSpec spec;
+  v1::Workload workload;
+  v1::WorkloadSpec& spec = *workload.mutable_spec();
   spec.set_tty(true);
   spec.add_tmpfs()->set_target("/t/inner");
   spec.mutable_tmpfs(0)->set_size_bytes(1 << 20);
   spec.add_tmpfs()->set_target("/t");
   spec.mutable_resources()->set_memory_bytes(100 << 20);
-  auto blob =
-      EncodeProcess({.argv = {"sh"}, .env = {"A=b"}, .working_dir = "/", .hostname = "h"}, spec);
+  auto blob = EncodeProcess(
+      {.argv = {"sh"}, .env = {"A=b"}, .working_dir = "/", .hostname = "h"}, workload);
   ASSERT_TRUE(blob.ok()) << blob.status();
   agent::BootConfig config;
   ASSERT_EQ(agent::DecodeBootConfig(*blob, config), nullptr);
@@ -94,6 +95,39 @@ TEST(EncodeProcessTest, SaysWhatTheAgentIsToRun) {
   EXPECT_EQ(config.tmpfs[0].target, "/t") << "outer ones first";
   EXPECT_EQ(config.tmpfs[0].size_bytes, 50 << 20) << "half of the memory";
   EXPECT_EQ(config.tmpfs[1].size_bytes, 1 << 20);
+}
+
+TEST(EncodeProcessTest, SaysWhatTheGuestHasOnItsNetworks) {
+  v1::Workload workload;
+  v1::NetworkAttachment& network = *workload.mutable_status()->add_networks();
+  network.set_mac("52:54:00:12:34:56");
+  network.set_guest_link("eth0");
+  network.set_host_link("vxt1");
+  network.set_mtu(1450);
+  network.add_addresses("10.1.0.2/24");
+  network.add_gateways("10.1.0.1");
+  network.add_name_servers("10.1.0.1");
+  workload.mutable_status()->add_addresses("10.1.0.2");
+  auto blob = EncodeProcess({.argv = {"sh"}, .working_dir = "/", .hostname = "web"}, workload);
+  ASSERT_TRUE(blob.ok()) << blob.status();
+  agent::BootConfig config;
+  ASSERT_EQ(agent::DecodeBootConfig(*blob, config), nullptr);
+  ASSERT_EQ(config.nics.size(), 1);
+  EXPECT_EQ(config.nics[0], (agent::BootNic{.mac = "52:54:00:12:34:56",
+                                            .link = "eth0",
+                                            .mtu = 1450,
+                                            .addresses = {"10.1.0.2/24"},
+                                            .gateways = {"10.1.0.1"}}));
+  EXPECT_THAT(config.resolver, HasSubstr("nameserver 10.1.0.1\n"));
+  EXPECT_THAT(config.hosts, HasSubstr("10.1.0.2\tweb\n"));
+}
+
+TEST(EncodeProcessTest, AGuestOnNoNetworkKeepsTheImagesFiles) {
+  auto blob = EncodeProcess({.argv = {"sh"}, .working_dir = "/", .hostname = "web"}, {});
+  agent::BootConfig config;
+  ASSERT_EQ(agent::DecodeBootConfig(*blob, config), nullptr);
+  EXPECT_TRUE(config.nics.empty());
+  EXPECT_EQ(config.resolver + config.hosts, "");
 }
 
 TEST(EncodeProcessTest, RefusesWhatNoGuestCanBeGiven) {

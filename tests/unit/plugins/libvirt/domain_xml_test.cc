@@ -59,6 +59,11 @@ const Feature kFeatures[] = {
      [](DomainSpec& spec) { spec.memory_bytes = (int64_t{80} << 20) + 1023; }},
     {"disk_that_goes_with_it", [](DomainSpec& spec) { spec.disposable_disk = true; }},
     {"no_agent", [](DomainSpec& spec) { spec.agent_socket.clear(); }},
+    {"network",
+     [](DomainSpec& spec) {
+       spec.nics = {{.host_link = "vxt0a1b2c3d0", .mac = "52:54:00:12:34:56", .mtu = 1450},
+                    {.host_link = "vxt0a1b2c3d1", .mac = "52:54:00:12:34:57"}};
+     }},
 };
 
 DomainSpec With(const Feature& feature) {

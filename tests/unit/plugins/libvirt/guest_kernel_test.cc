@@ -12,6 +12,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
 const std::string kElf =
@@ -97,6 +98,24 @@ TEST_F(GuestKernelTest, ABalloonIsPackedWhereTheKernelHasOne) {
   EXPECT_NE(ReadFile(with->initramfs)->find("virtio_balloon"), std::string::npos);
 }
 
+TEST_F(GuestKernelTest, WhatANetworkCardNeedsIsPackedOnceWhereTheKernelHasIt) {
+  AddKernel("6.1.0-9-cloud-amd64");
+  dir_.Write("agent", "agent");
+  auto without = MakeBootFiles(*Find(), dir_.path("agent"), dir_.path("cache"));
+  ASSERT_TRUE(without.ok()) << without.status();
+  EXPECT_THAT(*ReadFile(without->initramfs), Not(HasSubstr("virtio_net")));
+  dir_.Write("modules/6.1.0-9-cloud-amd64/modules.dep",
+             "virtio_pci.ko: virtio.ko\nvirtio.ko:\nvirtio_blk.ko: virtio.ko\n"
+             "virtio_console.ko: virtio.ko\nfailover.ko:\n"
+             "virtio_net.ko: failover.ko virtio.ko\n");
+  for (const std::string name : {"failover", "virtio_net"}) {
+    dir_.Write("modules/6.1.0-9-cloud-amd64/" + name + ".ko", kElf + name);
+  }
+  auto with = MakeBootFiles(*Find(), dir_.path("agent"), dir_.path("cache"));
+  ASSERT_TRUE(with.ok()) << with.status();
+  EXPECT_THAT(*ReadFile(with->initramfs), HasSubstr("failover.ko\nvirtio_net.ko\n"));
+}
+
 TEST_F(GuestKernelTest, ANamedKernelMustBeThereWithItsModules) {
   AddKernel("6.1.0-9-cloud-amd64");
   const std::string path = dir_.path("boot/vmlinuz-6.1.0-9-cloud-amd64");
@@ -138,10 +157,16 @@ TEST_F(GuestKernelTest, AnInitramfsNamesItsModulesInOrder) {
   dir_.Write("agent", "agent");
   dir_.Write("b.ko", kElf + "module b");
   dir_.Write("a-x.ko", kElf + "module a");
-  auto archive = BuildInitramfs(dir_.path("agent"), {dir_.path("b.ko"), dir_.path("a-x.ko")});
+  dir_.Write("net.ko", kElf + "module net");
+  auto archive = BuildInitramfs(
+      dir_.path("agent"),
+      {.boot = {dir_.path("b.ko"), dir_.path("a-x.ko")}, .network = {dir_.path("net.ko")}});
   ASSERT_TRUE(archive.ok()) << archive.status();
   EXPECT_THAT(*archive, HasSubstr("b.ko\na_x.ko\n"));
+  EXPECT_THAT(*archive, Not(HasSubstr("a_x.ko\nnet.ko"))) << "not for every guest";
+  EXPECT_THAT(*archive, HasSubstr("net.ko\n"));
   EXPECT_THAT(*archive, HasSubstr("module a"));
+  EXPECT_THAT(*archive, HasSubstr("module net"));
 }
 
 }  // namespace

@@ -5,6 +5,8 @@
 
 #include <cmath>
 
+#include "plugins/agent/boot_network.h"
+
 namespace vx::libvirt {
 namespace {
 
@@ -56,6 +58,14 @@ TEST(CheckSpecTest, WhatIsAboutTheHostsKernelIsRefused) {
               UnorderedElementsAre("spec.privileged", "spec.security", "spec.devices",
                                    "spec.resources.memory_reservation_bytes",
                                    "spec.resources.swap_bytes"));
+}
+
+TEST(CheckSpecTest, NetworksBeyondTheSlotsForTheirCardsAreRefused) {
+  v1::WorkloadSpec spec;
+  for (size_t i = 0; i < agent::kMaxNics; ++i) spec.add_networks("n");
+  EXPECT_THAT(BadFields(spec), IsEmpty());
+  spec.add_networks("one-more");
+  EXPECT_THAT(BadFields(spec), UnorderedElementsAre("spec.networks"));
 }
 
 TEST(CheckSpecTest, NotANumberIsNoNumberOfCpus) {
