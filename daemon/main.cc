@@ -19,6 +19,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
@@ -99,6 +100,17 @@ void WaitForStop(const sigset_t& stop) {
   spdlog::info("signal={} stops vxd; workloads go on", signal);
 }
 
+core::NetworkOptions ToNetworkOptions(const Config& config, const std::string& instance_id) {
+  core::NetworkOptions options;
+  options.instance_id = instance_id;
+  options.runtime_dir = config.Get("daemon.runtime_dir");
+  options.bridge = config.Get("network.bridge");
+  options.pool = config.Get("network.subnet");
+  options.ipv6_pool = config.Get("network.ipv6");
+  options.upstream = absl::StrSplit(config.Get("network.dns"), absl::ByAnyChar(", "), absl::SkipEmpty());
+  return options;
+}
+
 // In this process's place.
 [[noreturn]] void ExecAgain(char** argv) {
   execv("/proc/self/exe", argv);
@@ -149,7 +161,7 @@ absl::StatusOr<bool> Serve(const Config& config, const sigset_t& stop, char** ar
     spdlog::error("built-in images: {}", status.ToString());
   }
 
-  core::Core core(*store, *images, kWorkers);
+  core::Core core(*store, *images, kWorkers, ToNetworkOptions(config, instance_id));
   VX_RETURN_IF_ERROR(LoadDrivers(config, instance_id, core.drivers()));
   bool passed = false;
   VX_ASSIGN_OR_RETURN(UniqueFd socket, TakeSocket(config, passed));

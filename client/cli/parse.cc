@@ -31,12 +31,25 @@ std::pair<absl::string_view, absl::string_view> Split(absl::string_view text, ch
 
 absl::Status BadPort(absl::string_view text) {
   return Bad("BAD_PORT", text, "a published port",
-             "write [IP:]HOST:GUEST[/udp] with ports from 1 to 65535, e.g. 8080:80");
+             "write [IP:]HOST:GUEST[/udp] with ports from 1 to 65535, e.g. 8080:80, or ranges of "
+             "the same length, e.g. 8000-8009:80-89");
 }
 
 bool ParsePortNumber(absl::string_view text, int32_t* port) {
   bool digits = !text.empty() && text.find_first_not_of("0123456789") == absl::string_view::npos;
   return digits && absl::SimpleAtoi(text, port) && *port >= 1 && *port <= 65535;
+}
+
+// "80" or "80-89": the first, and how many.
+bool ParsePortRange(absl::string_view text, int32_t* first, int32_t* count) {
+  auto [begin, end] = Split(text, '-');
+  *count = 1;
+  if (!ParsePortNumber(begin, first)) return false;
+  if (!absl::StrContains(text, "-")) return true;
+  int32_t last = 0;
+  if (!ParsePortNumber(end, &last) || last < *first) return false;
+  *count = last - *first + 1;
+  return true;
 }
 
 // Takes "IP:" or "[IP]:" from the front when there are two more numbers behind it.
@@ -113,11 +126,13 @@ absl::StatusOr<v1::PortMapping> ParsePort(absl::string_view text) {
   port.set_protocol(protocol.empty() ? "tcp" : std::string(protocol));
   if (!TakeHostIp(&where, port.mutable_host_ip())) return BadPort(text);
   auto [host, guest] = Split(where, ':');
-  int32_t host_port = 0;
-  int32_t guest_port = 0;
-  if (!ParsePortNumber(host, &host_port) || !ParsePortNumber(guest, &guest_port)) {
+  int32_t host_port = 0, host_count = 0;
+  int32_t guest_port = 0, guest_count = 0;
+  if (!ParsePortRange(host, &host_port, &host_count) ||
+      !ParsePortRange(guest, &guest_port, &guest_count) || host_count != guest_count) {
     return BadPort(text);
   }
+  if (host_count > 1) port.set_count(host_count);
   port.set_host_port(host_port);
   port.set_guest_port(guest_port);
   return port;

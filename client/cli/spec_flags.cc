@@ -31,7 +31,7 @@ void DeclareNotYet(Arguments& arguments) {
     arguments.NotYet(name, false);
   }
   for (const char* name :
-       {"--ip", "--mac", "--dns", "--health-cmd", "--health-interval", "--on-unhealthy",
+       {"--health-cmd", "--health-interval", "--on-unhealthy",
         "--depends-on", "--gpus", "--platform", "--arch", "--profile", "--cloud-init", "--iso",
         "--firmware", "--kernel", "--initrd", "--cmdline", "--ssh-key"}) {
     arguments.NotYet(name, true);
@@ -76,6 +76,10 @@ absl::Status FillMaps(const SpecFlags& flags, v1::Workload* workload) {
 
 absl::Status FillOutside(const SpecFlags& flags, v1::WorkloadSpec* spec) {
   for (const std::string& network : flags.networks) spec->add_networks(network);
+  for (const std::string& address : flags.addresses) spec->add_addresses(address);
+  for (const std::string& alias : flags.aliases) spec->add_aliases(alias);
+  for (const std::string& server : flags.dns) spec->add_dns(server);
+  spec->set_mac(flags.mac);
   for (const std::string& text : flags.ports) {
     VX_ASSIGN_OR_RETURN(*spec->add_ports(), InFlag("--publish", ParsePort(text)));
   }
@@ -164,7 +168,11 @@ void DeclareSpec(Arguments& arguments, SpecFlags* flags) {
   arguments.Option("--entrypoint", &flags->entrypoint, "PROGRAM", "In place of the image's");
   arguments.Option("--hostname", &flags->hostname, "NAME", "Host name inside");
   arguments.List("--network", &flags->networks, "NETWORK", "Network to join; none: loopback alone");
-  arguments.List("-p,--publish", &flags->ports, "[IP:]HOST:GUEST[/udp]", "A port of the host");
+  arguments.List("--ip", &flags->addresses, "ADDRESS", "Address on one of its networks");
+  arguments.Option("--mac", &flags->mac, "MAC", "Hardware address on its first network");
+  arguments.List("--network-alias", &flags->aliases, "NAME", "Another name on its networks");
+  arguments.List("--dns", &flags->dns, "ADDRESS", "Server to ask for names");
+  arguments.List("-p,--publish", &flags->ports, "[IP:]HOST:GUEST[/udp]", "A port of the host, or a range: 8000-8009:80-89");
   arguments.List("-v,--volume", &flags->volumes, "SOURCE:/PATH[:ro]", "A volume or host path");
   arguments.Option("--restart", &flags->restart, "POLICY",
                    "no, on-failure, always or unless-stopped");

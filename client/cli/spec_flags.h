@@ -34,6 +34,10 @@ struct SpecFlags {
   std::optional<std::string> memory_reservation;
   std::optional<std::string> swap;
   std::vector<std::string> networks;
+  std::vector<std::string> addresses;
+  std::string mac;
+  std::vector<std::string> aliases;
+  std::vector<std::string> dns;
   std::vector<std::string> ports;
   std::vector<std::string> volumes;
   std::optional<std::string> restart;

@@ -16,7 +16,7 @@ namespace {
 const std::vector<std::string> kLater = {
     "apply",   "adopt", "advise",  "clone",        "commit", "compare", "convert", "cp",
     "diff",    "down",  "export",  "history",      "host",   "import",  "login",   "logout",
-    "network", "ps-in", "profile", "port-forward", "prune",  "release", "rename",  "snapshot",
+    "ps-in", "profile", "port-forward", "prune",  "release", "rename",  "snapshot",
     "token",   "top",   "undo",    "volume"};
 
 }  // namespace
@@ -46,6 +46,7 @@ const std::vector<Verb>& Verbs() {
       {"events", {}, "What happened", DeclareEvents},
       {"operation", {}, "The changes that were asked for", DeclareOperation},
       {"image", {}, "The images of this host", DeclareImage},
+      {"network", {}, "The networks of this host", DeclareNetwork},
       {"info", {}, "Facts about the daemon, its host and what it can run", DeclareInfo},
       {"system", {}, "Back up and restore the inventory", DeclareSystem},
       {"doctor", {}, "Check the host and say what to do", DeclareDoctor},

@@ -15,6 +15,7 @@
 #include "daemon/base/status_macros.h"
 #include "vx/v1/event_service.grpc.pb.h"
 #include "vx/v1/image_service.grpc.pb.h"
+#include "vx/v1/network_service.grpc.pb.h"
 #include "vx/v1/operation_service.grpc.pb.h"
 #include "vx/v1/system_service.grpc.pb.h"
 #include "vx/v1/workload_service.grpc.pb.h"
@@ -96,12 +97,14 @@ struct Connection::Stubs {
         operations(channel),
         events(channel),
         images(channel),
+        networks(channel),
         system(channel) {}
 
   v1::WorkloadService::Stub workloads;
   v1::OperationService::Stub operations;
   v1::EventService::Stub events;
   v1::ImageService::Stub images;
+  v1::NetworkService::Stub networks;
   v1::SystemService::Stub system;
 };
 
@@ -205,6 +208,7 @@ absl::Status Connection::Reconnect(absl::Duration limit) {
 using Workloads = v1::WorkloadService::Stub;
 using Operations = v1::OperationService::Stub;
 using Images = v1::ImageService::Stub;
+using Networks = v1::NetworkService::Stub;
 using System = v1::SystemService::Stub;
 
 absl::StatusOr<v1::CreateWorkloadResponse> Connection::CreateWorkload(
@@ -296,6 +300,26 @@ absl::StatusOr<v1::GetImageResponse> Connection::GetImage(const v1::GetImageRequ
 
 absl::StatusOr<v1::DeleteImageResponse> Connection::DeleteImage(v1::DeleteImageRequest request) {
   return Caller(this).Change(&Stubs::images, &Images::DeleteImage, &request);
+}
+
+absl::StatusOr<v1::CreateNetworkResponse> Connection::CreateNetwork(
+    v1::CreateNetworkRequest request) {
+  return Caller(this).Change(&Stubs::networks, &Networks::CreateNetwork, &request);
+}
+
+absl::StatusOr<v1::GetNetworkResponse> Connection::GetNetwork(
+    const v1::GetNetworkRequest& request) {
+  return Caller(this).Read(&Stubs::networks, &Networks::GetNetwork, request);
+}
+
+absl::StatusOr<v1::ListNetworksResponse> Connection::ListNetworks(
+    const v1::ListNetworksRequest& request) {
+  return Caller(this).Read(&Stubs::networks, &Networks::ListNetworks, request);
+}
+
+absl::StatusOr<v1::DeleteNetworkResponse> Connection::DeleteNetwork(
+    v1::DeleteNetworkRequest request) {
+  return Caller(this).Change(&Stubs::networks, &Networks::DeleteNetwork, &request);
 }
 
 absl::StatusOr<v1::GetInfoResponse> Connection::GetInfo() {

@@ -22,6 +22,7 @@
 #include "client/lib/target.h"
 #include "vx/v1/event_service.pb.h"
 #include "vx/v1/image_service.pb.h"
+#include "vx/v1/network_service.pb.h"
 #include "vx/v1/operation_service.pb.h"
 #include "vx/v1/system_service.pb.h"
 #include "vx/v1/workload_service.pb.h"
@@ -83,6 +84,11 @@ class Connection {
   absl::StatusOr<v1::ImportImageResponse> ImportImage(
       v1::ImportImageRequest::Header header,
       const std::function<absl::StatusOr<std::string>()>& next);
+
+  absl::StatusOr<v1::CreateNetworkResponse> CreateNetwork(v1::CreateNetworkRequest request);
+  absl::StatusOr<v1::GetNetworkResponse> GetNetwork(const v1::GetNetworkRequest& request);
+  absl::StatusOr<v1::ListNetworksResponse> ListNetworks(const v1::ListNetworksRequest& request);
+  absl::StatusOr<v1::DeleteNetworkResponse> DeleteNetwork(v1::DeleteNetworkRequest request);
 
   std::unique_ptr<Stream<v1::BackupInventoryResponse>> BackupInventory();
   // Sends pieces as ImportImage does. The daemon starts again after it: Reconnect.

@@ -56,4 +56,16 @@ absl::StatusOr<std::vector<v1::Image>> ListAllImages(Connection& connection) {
   return all;
 }
 
+absl::StatusOr<std::vector<v1::Network>> ListAllNetworks(Connection& connection) {
+  v1::ListNetworksRequest request;
+  request.set_page_size(kPage);
+  std::vector<v1::Network> all;
+  do {
+    VX_ASSIGN_OR_RETURN(auto page, connection.ListNetworks(request));
+    Append(page.mutable_networks(), &all);
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return all;
+}
+
 }  // namespace vx::client

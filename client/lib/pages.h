@@ -18,4 +18,6 @@ absl::StatusOr<std::vector<v1::Operation>> ListOperations(Connection& connection
 
 absl::StatusOr<std::vector<v1::Image>> ListAllImages(Connection& connection);
 
+absl::StatusOr<std::vector<v1::Network>> ListAllNetworks(Connection& connection);
+
 }  // namespace vx::client

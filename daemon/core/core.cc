@@ -12,11 +12,12 @@ constexpr absl::Duration kSettleTimeout = absl::Seconds(30);
 
 }  // namespace
 
-Core::Core(store::Store& store, image::ImageStore& images, int workers)
+Core::Core(store::Store& store, image::ImageStore& images, int workers, NetworkOptions networks)
     : store_(store),
       pool_(std::make_unique<WorkPool>("vx-work", workers)),
       operations_(store, *pool_),
-      workloads_(store, operations_, drivers_, images),
+      networks_(store, operations_, std::move(networks)),
+      workloads_(store, operations_, drivers_, images, networks_),
       sampler_(drivers_),
       images_(store, operations_, images),
       inventory_(store) {
@@ -40,6 +41,7 @@ absl::Status Core::Start(bool booted) {
   for (driver::Driver* driver : drivers_.Loaded()) {
     bring_up_.emplace_back([this, driver, booted] { BringUp(*driver, booted); });
   }
+  bring_up_.emplace_back([this] { networks_.Restore().IgnoreError(); });
   workloads_.SweepLater();
   return absl::OkStatus();
 }

@@ -12,6 +12,7 @@
 #include "daemon/core/event_hub.h"
 #include "daemon/core/images.h"
 #include "daemon/core/inventory.h"
+#include "daemon/core/networks.h"
 #include "daemon/core/operations.h"
 #include "daemon/core/sampler.h"
 #include "daemon/core/workloads.h"
@@ -23,7 +24,7 @@ namespace vx::core {
 // Thread-safe. `store` and `images` outlive it.
 class Core {
  public:
-  Core(store::Store& store, image::ImageStore& images, int workers);
+  Core(store::Store& store, image::ImageStore& images, int workers, NetworkOptions networks = {});
   // Waits for what runs.
   ~Core();
 
@@ -48,6 +49,7 @@ class Core {
   Sampler& sampler() { return sampler_; }
   Images& images() { return images_; }
   Inventory& inventory() { return inventory_; }
+  Networks& networks() { return networks_; }
 
  private:
   void BringUp(driver::Driver& driver, bool booted);
@@ -59,6 +61,7 @@ class Core {
   DriverSet drivers_;
   std::unique_ptr<WorkPool> pool_;
   Operations operations_;
+  Networks networks_;
   Workloads workloads_;
   Sampler sampler_;
   Images images_;

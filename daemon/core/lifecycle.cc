@@ -196,6 +196,7 @@ absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Wo
   const std::string& uid = workload.uid();
   workload.mutable_status()->set_state(v1::STATE_STARTING);
   workload.mutable_status()->set_desired(v1::DESIRED_STATE_RUNNING);
+  VX_RETURN_IF_ERROR(SetNetworks(workload));
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
   {
     absl::MutexLock lock(&mutex_);
@@ -203,10 +204,11 @@ absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Wo
   }
   auto launch = [&]() -> absl::Status {
     VX_FAULT_POINT("start.noted");
+    VX_RETURN_IF_ERROR(networks_.CheckPorts(workload));
     VX_RETURN_IF_ERROR(run.Phase("create"));
     // Of a run that ended and could not be removed then.
     VX_RETURN_IF_ERROR(driver.Delete(uid));
-    VX_RETURN_IF_ERROR(driver.Create(workload).status());
+    VX_RETURN_IF_ERROR(MakeRun(driver, workload));
     VX_FAULT_POINT("start.created");
     SetTerminalSize(driver, workload, terminal_size);
     VX_RETURN_IF_ERROR(run.Phase("start"));
@@ -228,13 +230,43 @@ absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Wo
   return absl::OkStatus();
 }
 
+absl::Status Workloads::MakeRun(driver::Driver& driver, const v1::Workload& workload) {
+  VX_ASSIGN_OR_RETURN(driver::Endpoint endpoint, driver.Create(workload));
+  return networks_.Attach(workload, endpoint);
+}
+
+absl::Status Workloads::SetNetworks(v1::Workload& workload) {
+  v1::WorkloadStatus* status = workload.mutable_status();
+  status->clear_networks();
+  status->clear_addresses();
+  VX_ASSIGN_OR_RETURN(std::vector<v1::NetworkAttachment> attachments,
+                      networks_.AttachmentsOf(workload));
+  for (v1::NetworkAttachment& attachment : attachments) {
+    for (const std::string& address : attachment.addresses()) {
+      status->add_addresses(address.substr(0, address.find('/')));
+    }
+    *status->add_networks() = std::move(attachment);
+  }
+  return absl::OkStatus();
+}
+
+// The links go with the run.
+absl::Status Workloads::DeleteRun(driver::Driver& driver, const v1::Workload& workload) {
+  absl::Status deleted = driver.Delete(workload.uid());
+  absl::Status detached = networks_.Detach(workload);
+  if (!detached.ok()) spdlog::error("workload={}: {}", workload.name(), detached.ToString());
+  return deleted;
+}
+
 absl::Status Workloads::LaunchFailed(OperationRun& run, driver::Driver& driver,
                                      v1::Workload& workload, const absl::Status& why) {
   run.UndoPhase("undo");
   v1::WorkloadStatus* status = workload.mutable_status();
   auto seen = driver.Observe(workload.uid());
   if (seen.ok() && seen->exit) *status->mutable_exit() = *seen->exit;
-  absl::Status undone = driver.Delete(workload.uid());
+  absl::Status undone = DeleteRun(driver, workload);
+  status->clear_networks();
+  status->clear_addresses();
   status->set_state(undone.ok() ? v1::STATE_STOPPED : v1::STATE_FAILED);
   status->set_desired(v1::DESIRED_STATE_STOPPED);
   status->set_message(std::string(undone.ok() ? why.message() : undone.message()));

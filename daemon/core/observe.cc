@@ -73,9 +73,11 @@ absl::Status Workloads::CloseRun(driver::Driver& driver, v1::Workload& workload,
   status->set_agent(v1::AGENT_STATE_NONE);
   status->clear_addresses();
   status->set_message(exit.message());
+  v1::Workload plugged_in = workload;
+  status->clear_networks();
   // On record before it is gone from the host, lest a crash in between lose it.
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
-  return driver.Delete(workload.uid());
+  return DeleteRun(driver, plugged_in);
 }
 
 absl::Status Workloads::Absorb(driver::Driver& driver, v1::Workload workload) {

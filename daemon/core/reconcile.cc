@@ -144,8 +144,11 @@ absl::Status Workloads::FinishStart(driver::Driver& driver, v1::Workload& worklo
   // On record before it is ended: its end would look like that of one that was started.
   workload.mutable_status()->set_state(v1::STATE_STOPPED);
   workload.mutable_status()->set_desired(v1::DESIRED_STATE_STOPPED);
+  v1::Workload plugged_in = workload;
+  workload.mutable_status()->clear_networks();
+  workload.mutable_status()->clear_addresses();
   VX_RETURN_IF_ERROR(Save(workload, store::Durability::kObservation));
-  VX_RETURN_IF_ERROR(driver.Delete(workload.uid()));
+  VX_RETURN_IF_ERROR(DeleteRun(driver, plugged_in));
   if (workload.spec().remove_on_exit()) VX_RETURN_IF_ERROR(Remove(driver, workload));
   return AbortedError("vxd stopped before the workload was started");
 }

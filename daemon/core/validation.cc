@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "daemon/base/signals.h"
 #include "daemon/core/confinement.h"
+#include "daemon/core/networks.h"
 
 namespace vx::core {
 namespace {
@@ -24,14 +25,6 @@ constexpr size_t kMaxArgumentBytes = 1 << 20;
 using Violations = std::vector<FieldViolation>;
 
 bool IsLowerAlnum(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
-
-bool IsName(absl::string_view name) {
-  if (name.empty() || name.size() > kMaxName) return false;
-  for (char c : name) {
-    if (!IsLowerAlnum(c) && c != '-') return false;
-  }
-  return IsLowerAlnum(name.front()) && IsLowerAlnum(name.back());
-}
 
 bool IsHostname(absl::string_view name) {
   if (name.empty() || name.size() > kMaxName) return false;
@@ -99,12 +92,6 @@ int64_t HostMemory() {
 // ignored.
 void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
   if (spec.mounts_size() > 0) out.push_back({"spec.mounts", "volumes are not supported yet"});
-  if (spec.ports_size() > 0) out.push_back({"spec.ports", "published ports are not supported yet"});
-  for (const std::string& network : spec.networks()) {
-    if (network == "none") continue;
-    out.push_back({"spec.networks", absl::StrCat("there is no network \"", network,
-                                                 "\": only \"none\" (loopback alone) for now")});
-  }
   if (spec.restart() > v1::RESTART_POLICY_NO) {
     out.push_back({"spec.restart", "restart policies other than \"no\" are not supported yet"});
   }
@@ -116,6 +103,14 @@ void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
 }
 
 }  // namespace
+
+bool IsName(absl::string_view name) {
+  if (name.empty() || name.size() > kMaxName) return false;
+  for (char c : name) {
+    if (!IsLowerAlnum(c) && c != '-') return false;
+  }
+  return IsLowerAlnum(name.front()) && IsLowerAlnum(name.back());
+}
 
 Violations ValidateResources(const v1::Resources& resources) {
   Violations out;
@@ -177,6 +172,7 @@ Violations ValidateWorkload(const v1::Workload& workload) {
   CheckEnvironment(spec, out);
   CheckProcess(spec, out);
   CheckConfinement(spec, out);
+  CheckNetworking(workload, out);
   CheckNotYet(spec, out);
   for (auto& violation : ValidateResources(spec.resources())) out.push_back(std::move(violation));
   CheckTogether(spec.resources(), out);

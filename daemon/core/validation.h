@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "daemon/base/error.h"
 #include "vx/v1/workload.pb.h"
 
@@ -16,6 +17,9 @@ namespace vx::core {
 std::vector<FieldViolation> ValidateWorkload(const v1::Workload& workload);
 
 std::vector<FieldViolation> ValidateResources(const v1::Resources& resources);
+
+// Whether it may be the name of a workload, a network or a volume.
+bool IsName(absl::string_view name);
 
 std::vector<FieldViolation> ValidateLabels(const std::map<std::string, std::string>& labels);
 

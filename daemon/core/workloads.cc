@@ -136,6 +136,7 @@ absl::StatusOr<Created> Workloads::Create(const v1::Workload& wanted, const Crea
   submission.record = [&](store::Transaction& tx) -> absl::Status {
     VX_ASSIGN_OR_RETURN(bool taken, tx.NameTaken(workload.name()));
     if (taken) return NameTakenError(workload.name());
+    VX_RETURN_IF_ERROR(networks_.Join(tx, workload));
     return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CREATED, workload);
   };
   submission.body = [this, uid = workload.uid(), options](OperationRun& run) {

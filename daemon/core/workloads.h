@@ -21,6 +21,7 @@
 #include "daemon/base/delayed_work.h"
 #include "daemon/core/driver_set.h"
 #include "daemon/core/event_hub.h"
+#include "daemon/core/networks.h"
 #include "daemon/core/operations.h"
 #include "daemon/image/image_store.h"
 #include "daemon/store/store.h"
@@ -38,8 +39,12 @@ struct Created {
 class Workloads {
  public:
   Workloads(store::Store& store, Operations& operations, DriverSet& drivers,
-            image::ImageStore& images)
-      : store_(store), operations_(operations), drivers_(drivers), images_(images) {}
+            image::ImageStore& images, Networks& networks)
+      : store_(store),
+        operations_(operations),
+        drivers_(drivers),
+        images_(images),
+        networks_(networks) {}
 
   // `options` as in CreateWorkloadRequest.
   struct CreateOptions {
@@ -126,6 +131,12 @@ class Workloads {
                       driver::TerminalSize terminal_size = {});
   absl::Status LaunchFailed(OperationRun& run, driver::Driver& driver, v1::Workload& workload,
                             const absl::Status& why);
+  // Makes the run, and plugs it in.
+  absl::Status MakeRun(driver::Driver& driver, const v1::Workload& workload);
+  // Puts what it has on its networks into the status.
+  absl::Status SetNetworks(v1::Workload& workload);
+  // Removes the run, plugged in as `workload` says.
+  absl::Status DeleteRun(driver::Driver& driver, const v1::Workload& workload);
   // Removes what a cancelled Create had made.
   void UndoCreate(OperationRun& run, driver::Driver& driver, const std::string& uid);
   absl::Status EndRun(OperationRun& run, driver::Driver& driver, v1::Workload& workload,
@@ -213,6 +224,7 @@ class Workloads {
   Operations& operations_;
   DriverSet& drivers_;
   image::ImageStore& images_;
+  Networks& networks_;
   // Set before the threads that read it begin.
   std::vector<v1::Operation> interrupted_;
 

@@ -9,6 +9,7 @@
 #include "daemon/base/status_macros.h"
 #include "vx/v1/event_service.pb.h"
 #include "vx/v1/image_service.pb.h"
+#include "vx/v1/network_service.pb.h"
 #include "vx/v1/operation_service.pb.h"
 #include "vx/v1/system_service.pb.h"
 #include "vx/v1/workload_service.pb.h"
@@ -65,7 +66,8 @@ Authorizer::Authorizer(const Peers& peers, bool operator_host_access)
   const FileDescriptor* files[] = {
       v1::CreateWorkloadRequest::descriptor()->file(),
       v1::GetOperationRequest::descriptor()->file(), v1::WatchEventsRequest::descriptor()->file(),
-      v1::ListImagesRequest::descriptor()->file(), v1::GetInfoRequest::descriptor()->file()};
+      v1::ListImagesRequest::descriptor()->file(), v1::ListNetworksRequest::descriptor()->file(),
+      v1::GetInfoRequest::descriptor()->file()};
   for (const FileDescriptor* file : files) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {

@@ -17,6 +17,7 @@
 #include "daemon/service/event_service.h"
 #include "daemon/service/image_service.h"
 #include "daemon/service/listener.h"
+#include "daemon/service/network_service.h"
 #include "daemon/service/operation_service.h"
 #include "daemon/service/workload_service.h"
 
@@ -44,6 +45,7 @@ struct Server::State {
         operations(context),
         events(context),
         images(context),
+        networks(context),
         system(context, options.facts) {}
 
   Peers peers;
@@ -57,6 +59,7 @@ struct Server::State {
   OperationService operations;
   EventService events;
   ImageService images;
+  NetworkService networks;
   SystemService system;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<Listener> listener;
@@ -77,7 +80,7 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Core& core, ServerOp
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   grpc::Service* services[] = {&state->workloads, &state->operations, &state->events,
-                               &state->images, &state->system};
+                               &state->images,    &state->networks,   &state->system};
   for (grpc::Service* service : services) builder.RegisterService(service);
   state->server = builder.BuildAndStart();
   if (!state->server) return absl::InternalError("the gRPC server can't be started");

@@ -29,6 +29,7 @@ Action DeclareStats(Arguments& arguments);
 Action DeclareEvents(Arguments& arguments);
 Action DeclareOperation(Arguments& arguments);
 Action DeclareImage(Arguments& arguments);
+Action DeclareNetwork(Arguments& arguments);
 Action DeclareInfo(Arguments& arguments);
 Action DeclareSystem(Arguments& arguments);
 Action DeclareDoctor(Arguments& arguments);

@@ -35,7 +35,11 @@ std::string Subject(const v1::Event& event) {
 }
 
 std::string Detail(const v1::Event& event) {
-  if (event.has_workload()) return client::EnumText(event.workload().status().state());
+  if (event.has_workload()) {
+    const v1::WorkloadStatus& status = event.workload().status();
+    const std::string state = client::EnumText(status.state());
+    return status.message().empty() ? state : absl::StrCat(state, ": ", status.message());
+  }
   if (!event.has_operation()) return "";
   const v1::Operation& operation = event.operation();
   std::string detail =

@@ -198,6 +198,15 @@ bool Daemon::WaitForEvent(const std::string& workload, const std::string& text) 
       ->WaitForOutput(text);
 }
 
+std::string Daemon::RemoveNetworks() const {
+  const Words names = Lines(Vxctl({"network", "ls", "-q"}).out);
+  if (names.empty()) return "";
+  Words line = {"network", "rm"};
+  Append(line, names);
+  const Result result = Vxctl(line);
+  return result.code == 0 ? "" : result.err;
+}
+
 std::string Daemon::RemoveWorkloads() const {
   std::string problem;
   // One with --rm may go by itself in between.
@@ -236,7 +245,7 @@ std::vector<std::string> Daemon::ShutDown() {
   if (instance_id_.empty() && !running()) return {};
   if (!running()) Start();
   if (!running()) return {"a vxd that can't be started again"};
-  std::string problem = RemoveWorkloads();
+  std::string problem = RemoveWorkloads() + RemoveNetworks();
   int code = Stop();
   std::vector<std::string> left = Leftovers();
   if (!problem.empty()) left.push_back("workloads that can't be removed: " + problem);

@@ -69,6 +69,8 @@ class Daemon {
 
   // Removes every workload; what it says on failure, or nothing.
   std::string RemoveWorkloads() const;
+  // The same of networks, of which no workload is a member any more.
+  std::string RemoveNetworks() const;
   // What is on the host and should not be: while vxd runs, what is of no workload
   // in its inventory; else, whatever is of this vxd. One line each, and each is told
   // once. What is on its way out is waited for.

@@ -25,11 +25,15 @@ TEST(ParsePort, TakesAllParts) {
   EXPECT_EQ(port.host_port(), 53);
   EXPECT_EQ(port.protocol(), "udp");
   EXPECT_EQ(ParsePort("[::1]:80:81")->host_ip(), "::1");
+  port = *ParsePort("8000-8009:80-89");
+  EXPECT_EQ(port.host_port(), 8000);
+  EXPECT_EQ(port.guest_port(), 80);
+  EXPECT_EQ(port.count(), 10);
 }
 
 TEST(ParsePort, RefusesWhatIsNone) {
   for (const char* text : {"", "80", "80:", ":80", "0:80", "80:0", "65536:80", "a:b", "80:80/icmp",
-                           "80:80/", "[::1]80:80", "::1:80:80", ":80:80", "-1:80", "80 :80"}) {
+                           "80:80/", "80-89:80", "89-80:80-89", "80-89:80-88", "80-:80-", "[::1]80:80", "::1:80:80", ":80:80", "-1:80", "80 :80"}) {
     EXPECT_EQ(ErrorReason(ParsePort(text).status()), "BAD_PORT") << text;
   }
 }

@@ -37,7 +37,7 @@ INSTANTIATE_TEST_SUITE_P(
                     "create --kind=vm -v /data busybox", "create --kind=vm --restart maybe busybox",
                     "create --kind=vm --env-file /nowhere/env busybox",
                     "create --kind=vm -e VX_NOT_THERE busybox",
-                    "create --kind=vm --ip 1.2.3.4 busybox",
+                    "create --kind=vm --gpus all busybox",
                     "create --kind=vm --name x --image busybox y", "run --kind=vm -it busybox",
                     "run --kind=vm --no-wait busybox", "run --kind=vm busybox echo hi",
                     "exec a", "attach", "attach a --detach-keys nokey",

@@ -1,0 +1,260 @@
+// What networks are on the host, and who is plugged in.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
+#include "daemon/base/status_macros.h"
+#include "daemon/core/networks.h"
+#include "daemon/core/workloads.h"
+#include "daemon/network/host_settings.h"
+#include "daemon/network/links.h"
+
+namespace vx::core {
+namespace {
+
+using network::Address;
+using network::Prefix;
+
+constexpr char kDomain[] = "vx";
+
+template <typename T, typename Texts, typename Parse>
+std::vector<T> ParseAll(const Texts& texts, Parse parse) {
+  std::vector<T> all;
+  for (const std::string& text : texts) {
+    if (auto one = parse(text); one.ok()) all.push_back(*one);
+  }
+  return all;
+}
+
+// The host's own addresses on the network.
+std::vector<Prefix> GatewaysOf(const v1::Network& network) {
+  std::vector<Prefix> gateways;
+  if (auto subnet = network::ParsePrefix(network.spec().subnet()); subnet.ok()) {
+    if (auto gateway = network::ParseAddress(network.spec().gateway()); gateway.ok()) {
+      gateways.push_back({*gateway, subnet->length});
+    }
+  }
+  if (auto subnet = network::ParsePrefix(network.spec().ipv6_subnet()); subnet.ok()) {
+    gateways.push_back({network::Nth(*subnet, 1), subnet->length});
+  }
+  return gateways;
+}
+
+std::vector<Prefix> PrefixesOf(const v1::NetworkAttachment& attachment) {
+  return ParseAll<Prefix>(attachment.addresses(), network::ParsePrefix);
+}
+
+std::vector<Address> AddressesOf(const v1::NetworkAttachment& attachment) {
+  std::vector<Address> addresses;
+  for (const Prefix& prefix : PrefixesOf(attachment)) addresses.push_back(prefix.address);
+  return addresses;
+}
+
+network::FirewallNetwork ToRules(const v1::Network& network) {
+  network::FirewallNetwork rules;
+  rules.bridge = network.status().bridge();
+  rules.internal = network.spec().internal();
+  for (const Prefix& gateway : GatewaysOf(network)) {
+    rules.prefixes.push_back(network::NetworkOf(gateway));
+    rules.gateways.push_back(gateway.address);
+  }
+  return rules;
+}
+
+network::FirewallPort ToRules(const v1::NetworkAttachment& attachment) {
+  return {attachment.host_link(), attachment.mac(), AddressesOf(attachment)};
+}
+
+network::PortConfig ToPort(const v1::Network& network, const v1::NetworkAttachment& attachment) {
+  network::PortConfig port;
+  port.host_link = attachment.host_link();
+  port.guest_link = attachment.guest_link();
+  port.mac = attachment.mac();
+  port.addresses = PrefixesOf(attachment);
+  port.gateways = ParseAll<Address>(attachment.gateways(), network::ParseAddress);
+  port.mtu = attachment.mtu();
+  port.isolated = network.spec().isolated();
+  return port;
+}
+
+network::PublishedPort ToRules(const v1::PortMapping& mapping,
+                               const v1::NetworkAttachment& attachment,
+                               const std::string& bridge) {
+  network::PublishedPort port;
+  port.host_ip = mapping.host_ip();
+  port.host_port = mapping.host_port();
+  port.guest_port = mapping.guest_port();
+  port.count = std::max(1, mapping.count());
+  port.udp = mapping.protocol() == "udp";
+  port.targets = AddressesOf(attachment);
+  port.bridge = bridge;
+  return port;
+}
+
+absl::Status Plug(const v1::Network& network, const v1::NetworkAttachment& attachment,
+                  const driver::Endpoint& endpoint) {
+  const std::string& bridge = network.status().bridge();
+  const network::PortConfig port = ToPort(network, attachment);
+  if (endpoint.netns.valid()) return network::PlugNetns(bridge, port, endpoint.netns.get());
+  // A driver that runs nothing real has no endpoint.
+  return endpoint.tap.empty() ? absl::OkStatus() : network::PlugTap(bridge, port, port.host_link);
+}
+
+}  // namespace
+
+network::NameServer& Networks::ServerOf(const v1::Network& network) {
+  std::unique_ptr<network::NameServer>& server = servers_[network.uid()];
+  if (server == nullptr) {
+    network::NameServerConfig config;
+    config.network = network.name();
+    config.dir = absl::StrCat(options_.runtime_dir, "/networks/", network.uid());
+    config.bridge = network.status().bridge();
+    config.gateways = GatewaysOf(network);
+    config.internal = network.spec().internal();
+    config.upstream = options_.upstream;
+    server = std::make_unique<network::NameServer>(std::move(config));
+  }
+  return *server;
+}
+
+absl::Status Networks::Bring(const v1::Network& network) {
+  if (there_.count(network.uid()) > 0) return ServerOf(network).Ensure();
+  network::BridgeConfig bridge;
+  bridge.name = network.status().bridge();
+  bridge.addresses = GatewaysOf(network);
+  bridge.mtu = network.spec().mtu();
+  VX_RETURN_IF_ERROR(network::EnsureBridge(bridge));
+  VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules());
+  VX_RETURN_IF_ERROR(firewall_.Apply(rules));
+  VX_RETURN_IF_ERROR(network::AllowLoopbackPublishing(bridge.name));
+  const bool v6 = std::any_of(bridge.addresses.begin(), bridge.addresses.end(),
+                              [](const Prefix& one) { return one.address.v6; });
+  if (!network.spec().internal()) VX_RETURN_IF_ERROR(network::EnableForwarding(v6));
+  VX_RETURN_IF_ERROR(ServerOf(network).Ensure());
+  there_.insert(network.uid());
+  return absl::OkStatus();
+}
+
+absl::Status Networks::TakeDown(const v1::Network& network) {
+  absl::MutexLock lock(&mutex_);
+  there_.erase(network.uid());
+  absl::Status down = ServerOf(network).Stop();
+  servers_.erase(network.uid());
+  down.Update(network::RemoveLink(network.status().bridge()));
+  VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules());
+  down.Update(rules.networks.empty() ? firewall_.Remove() : firewall_.Apply(rules));
+  return down;
+}
+
+// Of all networks, and of what runs on them.
+absl::StatusOr<network::FirewallConfig> Networks::Rules() const {
+  network::FirewallConfig rules;
+  std::map<std::string, std::string> bridges;
+  store::View view = store_.Read();
+  VX_ASSIGN_OR_RETURN(std::vector<v1::Network> networks, view.ListNetworks());
+  for (const v1::Network& network : networks) {
+    rules.networks.push_back(ToRules(network));
+    bridges[network.name()] = network.status().bridge();
+  }
+  constexpr int kAll = 1 << 30;
+  VX_ASSIGN_OR_RETURN(store::Page<v1::Workload> active,
+                      view.ListWorkloads(0, kAll, [](const v1::Workload& workload) {
+                        return IsActive(workload) && workload.status().networks_size() > 0;
+                      }));
+  for (const v1::Workload& workload : active.rows) {
+    for (const v1::NetworkAttachment& attachment : workload.status().networks()) {
+      rules.ports.push_back(ToRules(attachment));
+    }
+    const v1::NetworkAttachment& first = workload.status().networks(0);
+    for (const v1::PortMapping& mapping : workload.spec().ports()) {
+      rules.published.push_back(ToRules(mapping, first, bridges[first.network()]));
+    }
+  }
+  return rules;
+}
+
+absl::Status Networks::SetNames(const v1::Workload& workload) {
+  for (const v1::NetworkAttachment& attachment : workload.status().networks()) {
+    VX_ASSIGN_OR_RETURN(v1::Network network, store_.Read().FindNetwork(attachment.network()));
+    network::NameServerHost host;
+    host.uid = workload.uid();
+    host.mac = attachment.mac();
+    host.addresses = AddressesOf(attachment);
+    host.names = {workload.name(), absl::StrCat(workload.name(), ".", kDomain)};
+    for (const std::string& alias : workload.spec().aliases()) host.names.push_back(alias);
+    VX_RETURN_IF_ERROR(ServerOf(network).SetHost(host));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Networks::Attach(const v1::Workload& workload, const driver::Endpoint& endpoint) {
+  if (workload.status().networks_size() == 0) return absl::OkStatus();
+  absl::Cleanup undo = [&] { Detach(workload).IgnoreError(); };
+  for (const v1::NetworkAttachment& attachment : workload.status().networks()) {
+    VX_ASSIGN_OR_RETURN(v1::Network network, store_.Read().FindNetwork(attachment.network()));
+    {
+      absl::MutexLock lock(&mutex_);
+      VX_RETURN_IF_ERROR(Bring(network));
+    }
+    VX_RETURN_IF_ERROR(firewall_.AddPort(ToRules(attachment)));
+    VX_RETURN_IF_ERROR(Plug(network, attachment, endpoint));
+  }
+  absl::MutexLock lock(&mutex_);
+  if (workload.spec().ports_size() > 0) {
+    VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules());
+    VX_RETURN_IF_ERROR(firewall_.Apply(rules));
+  }
+  VX_RETURN_IF_ERROR(SetNames(workload));
+  std::move(undo).Cancel();
+  return absl::OkStatus();
+}
+
+absl::Status Networks::Detach(const v1::Workload& workload) {
+  absl::Status detached;
+  for (const v1::NetworkAttachment& attachment : workload.status().networks()) {
+    detached.Update(firewall_.RemovePort(ToRules(attachment)));
+    absl::MutexLock lock(&mutex_);
+    auto network = store_.Read().FindNetwork(attachment.network());
+    if (network.ok()) detached.Update(ServerOf(*network).RemoveHost(workload.uid()));
+  }
+  if (workload.status().networks_size() == 0 || workload.spec().ports_size() == 0) return detached;
+  absl::MutexLock lock(&mutex_);
+  VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules());
+  detached.Update(firewall_.Apply(rules));
+  return detached;
+}
+
+// What ended while nobody looked has its names no more, and what runs has them again after
+// the folder was lost.
+absl::Status Networks::ForgetEnded(const v1::Network& network) {
+  VX_ASSIGN_OR_RETURN(std::vector<std::string> uids, ServerOf(network).Hosts());
+  for (const std::string& uid : uids) {
+    auto workload = store_.Read().GetWorkload(uid);
+    if (workload.ok() && IsActive(*workload)) continue;
+    VX_RETURN_IF_ERROR(ServerOf(network).RemoveHost(uid));
+  }
+  VX_ASSIGN_OR_RETURN(std::vector<store::Member> members, store_.Read().MembersOf(network.uid()));
+  for (const store::Member& member : members) {
+    auto workload = store_.Read().GetWorkload(member.workload_uid);
+    if (workload.ok() && IsActive(*workload)) VX_RETURN_IF_ERROR(SetNames(*workload));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Networks::Restore() {
+  absl::MutexLock lock(&mutex_);
+  VX_ASSIGN_OR_RETURN(std::vector<v1::Network> networks, store_.Read().ListNetworks());
+  absl::Status restored;
+  for (const v1::Network& network : networks) {
+    absl::Status brought = Bring(network);
+    if (brought.ok()) brought = ForgetEnded(network);
+    if (!brought.ok()) spdlog::error("network={}: {}", network.name(), brought.ToString());
+    restored.Update(brought);
+  }
+  return restored;
+}
+
+}  // namespace vx::core

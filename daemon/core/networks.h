@@ -1,0 +1,127 @@
+// Networks: who is on which, with which address; and making the host so.
+//
+// An address is a workload's from its creation to its removal, whether it runs or not. A
+// run is plugged in between the driver's Create and Start, and what was plugged in goes with
+// the run: the driver's endpoint takes its links along, Detach the rules and names.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "daemon/core/operations.h"
+#include "daemon/driver/driver.h"
+#include "daemon/network/firewall.h"
+#include "daemon/network/name_server.h"
+#include "daemon/store/store.h"
+#include "vx/v1/network.pb.h"
+
+namespace vx::core {
+
+struct NetworkOptions {
+  // 8 hex digits; part of links' and tables' names.
+  std::string instance_id;
+  // Where name servers have their folders.
+  std::string runtime_dir;
+  // The default network's; empty: chosen.
+  std::string bridge;
+  // What subnets are cut from.
+  std::string pool = "10.117.0.0/16";
+  // The same of IPv6; empty: a unique local prefix made from the instance id.
+  std::string ipv6_pool;
+  // Servers that names are asked of; empty: the host's.
+  std::vector<std::string> upstream;
+};
+
+inline constexpr char kDefaultNetwork[] = "default";
+// Not networks, but words in their place.
+inline constexpr char kNoNetwork[] = "none";
+inline constexpr char kHostNetwork[] = "host";
+
+// Thread-safe. `store` and `operations` outlive it.
+class Networks {
+ public:
+  Networks(store::Store& store, Operations& operations, NetworkOptions options);
+
+  absl::StatusOr<v1::Operation> Create(const v1::Network& wanted, const RequestKey& request);
+  // FAILED_PRECONDITION (NETWORK_IN_USE) names the workloads.
+  absl::StatusOr<v1::Operation> Delete(const std::string& name, const RequestKey& request);
+  // With their members.
+  absl::StatusOr<v1::Network> Get(const std::string& name) const;
+  absl::StatusOr<std::vector<v1::Network>> List() const;
+
+  // --- For Workloads. ---
+
+  // Makes a workload that is being recorded a member of its networks, and gives it its
+  // addresses there. NOT_FOUND (NETWORK_NOT_FOUND), INVALID_ARGUMENT (BAD_ADDRESS),
+  // ALREADY_EXISTS (ADDRESS_TAKEN), RESOURCE_EXHAUSTED (NO_ADDRESS). The default network is
+  // made here when it is the first time that it is needed.
+  absl::Status Join(store::Transaction& tx, const v1::Workload& workload);
+  // What the workload has, in the order of its spec.
+  absl::StatusOr<std::vector<v1::NetworkAttachment>> AttachmentsOf(
+      const v1::Workload& workload) const;
+  // FAILED_PRECONDITION (PORT_TAKEN) names who has a port that it is to publish: another
+  // workload that runs, or a program of the host's.
+  absl::Status CheckPorts(const v1::Workload& workload) const;
+  // Plugs a run in: `workload.status.networks` as AttachmentsOf gave it. Once it is recorded
+  // as active. Undoes itself when it fails.
+  absl::Status Attach(const v1::Workload& workload, const driver::Endpoint& endpoint);
+  // The run is over, or will be at once. Fine when it was not attached.
+  absl::Status Detach(const v1::Workload& workload);
+
+  // After a start of the daemon: makes the host right for what runs.
+  absl::Status Restore();
+
+ private:
+  // --- network_choice.cc ---
+  absl::StatusOr<v1::Network> Complete(store::View& view, const v1::Network& wanted) const;
+  std::string BridgeName(const v1::Network& network) const;
+
+  // --- networks.cc ---
+  absl::StatusOr<v1::Network> FindOrMake(store::Transaction& tx, const std::string& name);
+  absl::StatusOr<store::Member> Choose(store::Transaction& tx, const v1::Network& network,
+                                       const v1::Workload& workload, bool first);
+  absl::Status CheckUnused(const v1::Network& network) const;
+  void AddMembers(v1::Network& network) const;
+
+  // --- network_attach.cc ---
+  absl::Status Bring(const v1::Network& network) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::StatusOr<network::FirewallConfig> Rules() const;
+  network::NameServer& ServerOf(const v1::Network& network) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status SetNames(const v1::Workload& workload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status ForgetEnded(const v1::Network& network) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status TakeDown(const v1::Network& network);
+
+  store::Store& store_;
+  Operations& operations_;
+  const NetworkOptions options_;
+  network::Firewall firewall_;
+
+  mutable absl::Mutex mutex_;
+  // Uids of networks that are as they should be on the host.
+  std::set<std::string> there_ ABSL_GUARDED_BY(mutex_);
+  // By uid of the network.
+  std::map<std::string, std::unique_ptr<network::NameServer>> servers_ ABSL_GUARDED_BY(mutex_);
+  absl::Mutex last_mutex_;
+  // The number of the address given last, by uid of the network.
+  std::map<std::string, uint64_t> last_ ABSL_GUARDED_BY(last_mutex_);
+};
+
+// What is wrong with what a workload says of its networks and ports, whatever there is.
+void CheckNetworking(const v1::Workload& workload, std::vector<FieldViolation>& violations);
+std::vector<FieldViolation> ValidateNetwork(const v1::Network& network);
+
+// Whether a port of the host is in both.
+bool PortsMeet(const v1::PortMapping& a, const v1::PortMapping& b);
+
+// Whether the workload is on networks at all.
+bool HasNetworks(const v1::WorkloadSpec& spec);
+
+}  // namespace vx::core
