@@ -104,6 +104,7 @@ core::NetworkOptions ToNetworkOptions(const Config& config, const std::string& i
   core::NetworkOptions options;
   options.instance_id = instance_id;
   options.runtime_dir = config.Get("daemon.runtime_dir");
+  options.cgroup_parent = config.Get("daemon.cgroup_parent");
   options.bridge = config.Get("network.bridge");
   options.pool = config.Get("network.subnet");
   options.ipv6_pool = config.Get("network.ipv6");

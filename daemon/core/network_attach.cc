@@ -115,6 +115,9 @@ network::NameServer& Networks::ServerOf(const v1::Network& network) {
     config.gateways = GatewaysOf(network);
     config.internal = network.spec().internal();
     config.upstream = options_.upstream;
+    auto group = server_groups_.Make(network.uid());
+    if (!group.ok()) spdlog::error("network={}: {}", network.name(), group.status().ToString());
+    config.cgroup_procs = group.value_or("");
     server = std::make_unique<network::NameServer>(std::move(config));
   }
   return *server;
@@ -142,6 +145,7 @@ absl::Status Networks::TakeDown(const v1::Network& network) {
   absl::MutexLock lock(&mutex_);
   there_.erase(network.uid());
   absl::Status down = ServerOf(network).Stop();
+  down.Update(server_groups_.Remove(network.uid()));
   servers_.erase(network.uid());
   down.Update(network::RemoveLink(network.status().bridge()));
   VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules());

@@ -97,7 +97,10 @@ Networks::Networks(store::Store& store, Operations& operations, NetworkOptions o
     : store_(store),
       operations_(operations),
       options_(std::move(options)),
-      firewall_(options_.instance_id) {}
+      firewall_(options_.instance_id),
+      server_groups_({.instance_id = options_.instance_id,
+                      .options = {{"daemon.cgroup_parent", options_.cgroup_parent}}},
+                     "names") {}
 
 absl::StatusOr<v1::Operation> Networks::Create(const v1::Network& wanted,
                                                const RequestKey& request) {

@@ -18,6 +18,7 @@
 #include "absl/synchronization/mutex.h"
 #include "daemon/core/operations.h"
 #include "daemon/driver/driver.h"
+#include "daemon/driver/placement.h"
 #include "daemon/network/firewall.h"
 #include "daemon/network/name_server.h"
 #include "daemon/store/store.h"
@@ -30,6 +31,8 @@ struct NetworkOptions {
   std::string instance_id;
   // Where name servers have their folders.
   std::string runtime_dir;
+  // As the drivers have it (driver/placement.h): what outlives vxd is apart from it.
+  std::string cgroup_parent;
   // The default network's; empty: chosen.
   std::string bridge;
   // What subnets are cut from.
@@ -103,6 +106,8 @@ class Networks {
   Operations& operations_;
   const NetworkOptions options_;
   network::Firewall firewall_;
+  // Of name servers: under systemd vxd's own group may send nothing.
+  const driver::ProcessGroups server_groups_;
 
   mutable absl::Mutex mutex_;
   // Uids of networks that are as they should be on the host.
