@@ -107,14 +107,14 @@ TEST_F(ConsoleTest, TheSecondWhoTypesOnlyWatchesAndIsToldSo) {
 
 TEST_F(ConsoleTest, CtrlBracketLeavesATerminal) {
   RunShellOnConsole("db");
-  // The shell that types waits for the answer in the log; ctrl-] then leaves.
-  const std::string log = absl::StrCat(Program("vxctl"), " logs --console db");
+  // Who types waits for the answer on the screen; ctrl-] then leaves.
+  const std::string screen = vx().dir() + "/screen";
   const std::string keys =
-      absl::StrCat("printf 'echo $((5*5)) is the answer\\r'; for i in $(seq 100); do ", log,
-                   " | grep -q '25 is' && break; sleep 0.2; done; printf '\\035'");
+      absl::StrCat("printf 'echo $((5*5)) is the answer\\r'; for i in $(seq 100); do grep -q '25 is' ",
+                   screen, " && break; sleep 0.2; done; printf '\\035'");
   Result result = RunProgram({"sh", "-c",
-                              absl::StrCat("{ ", keys, "; } | script -qec \"", Program("vxctl"),
-                                           " console db\" /dev/null")},
+                              absl::StrCat("{ ", keys, "; } | script -qefc \"", Program("vxctl"),
+                                           " console db\" ", screen)},
                              {"VX_HOST=unix://" + vx().socket(), "TERM=xterm"}, absl::Seconds(60));
   EXPECT_EQ(result.code, 0) << result;
   EXPECT_THAT(result.out, HasSubstr("25 is the answer"));
