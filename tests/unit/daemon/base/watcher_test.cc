@@ -112,9 +112,9 @@ TEST(WatcherTest, AWatchMayRemoveItself) {
 TEST(WatcherTest, WhatWasBorrowedLivesAsLongAsItsCallback) {
   Watcher watcher;
   auto event = std::make_shared<UniqueFd>(Event(1));
-  const int number = event->get();
+  const std::weak_ptr<UniqueFd> lives = event;
   absl::Notification called;
-  auto added = watcher.AddBorrowed(number, EPOLLIN, [event, &called] {
+  auto added = watcher.AddBorrowed(event->get(), EPOLLIN, [event, &called] {
     called.Notify();
     return false;
   });
@@ -122,7 +122,7 @@ TEST(WatcherTest, WhatWasBorrowedLivesAsLongAsItsCallback) {
   event.reset();
   ASSERT_TRUE(called.WaitForNotificationWithTimeout(kPatience));
   Pass(watcher);
-  EXPECT_FALSE(IsOpen(number));
+  EXPECT_TRUE(lives.expired());
 }
 
 TEST(WatcherTest, WhatCantBeWatchedIsRefused) {
