@@ -40,15 +40,14 @@ TEST_F(RequestsTest, EveryBadFieldIsNamedAtOnce) {
 
 TEST_F(RequestsTest, WhatIsNotSupportedYetIsRefusedNotIgnored) {
   v1::Workload wanted = Spec("web", {"true"});
-  wanted.mutable_spec()->add_ports()->set_host_port(80);
   wanted.mutable_spec()->add_mounts()->set_target("/data");
   wanted.mutable_spec()->set_restart(v1::RESTART_POLICY_ALWAYS);
   wanted.mutable_spec()->add_networks("host");
   wanted.mutable_spec()->mutable_health();
   wanted.mutable_spec()->add_tmpfs()->set_target("tmp");
   EXPECT_THAT(Fields(Refused(wanted)), testing::UnorderedElementsAre(
-                                           "spec.ports", "spec.mounts", "spec.restart",
-                                           "spec.networks", "spec.health", "spec.tmpfs[0].target"));
+                                           "spec.mounts", "spec.restart", "spec.networks",
+                                           "spec.health", "spec.tmpfs[0].target"));
 }
 
 TEST_F(RequestsTest, ANameIsTakenOnce) {
