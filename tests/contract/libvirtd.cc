@@ -24,6 +24,8 @@ namespace {
 constexpr const char* kFolders[] = {"/etc/libvirt", "/run/libvirt", "/var/lib/libvirt",
                                     "/var/cache/libvirt", "/var/log/libvirt"};
 constexpr char kCache[] = "/var/cache/libvirt";
+// The usual one is beside these folders, and the host's own libvirtd may have it.
+constexpr char kPidFile[] = "/run/libvirt/libvirtd.pid";
 constexpr char kSocket[] = "/run/libvirt/libvirt-sock";
 constexpr absl::Duration kPatience = absl::Seconds(30);
 
@@ -79,7 +81,7 @@ Libvirtd::~Libvirtd() {
 
 absl::Status Libvirtd::Start() {
   if (process_.valid()) return absl::OkStatus();
-  VX_ASSIGN_OR_RETURN(pid_t pid, Spawn({.argv = {"libvirtd"}}));
+  VX_ASSIGN_OR_RETURN(pid_t pid, Spawn({.argv = {"libvirtd", "--pid-file", kPidFile}}));
   VX_ASSIGN_OR_RETURN(process_, OpenPidfd(pid));
   // It says nowhere when it listens.
   const absl::Time deadline = absl::Now() + kPatience;
