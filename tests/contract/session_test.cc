@@ -370,7 +370,8 @@ TEST_F(Exec, KeysOnATerminalAreSignalsAndTheEndOfInput) {
   spec.tty = spec.stdin = true;
   auto session = Begin(workload.uid(), spec);
   ASSERT_NE(session, nullptr);
-  ReadUntil(*session, "up");
+  // With its end: what is typed in between would be echoed there.
+  ReadUntil(*session, "up\r\n");
   // The first cat reads, and so is what Ctrl-C is for.
   WriteAll(*session->input(), "first\n");
   ReadUntil(*session, "first\r\nfirst\r\n");

@@ -112,6 +112,7 @@ class Execution {
   int console_fd_ = -1;
   int namespaces_ = 0;
   pid_t command_ = 0;
+  sigset_t signals_before_ = {};
 };
 
 absl::StatusOr<int> Execution::Run() {
@@ -171,6 +172,10 @@ absl::Status Execution::OpenConsole() {
 absl::Status Execution::Start() {
   VX_ASSIGN_OR_RETURN(Pipe told, MakePipe());
   GiveStreams(config_.root_uid(), config_.root_gid());
+  // What comes from now on is for the command: WaitForEnd passes it on.
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, &signals_before_);
   clone_args args{};
   args.exit_signal = SIGCHLD;
   if (doors_.into.valid()) {
@@ -223,6 +228,7 @@ absl::Status Execution::EnterNamespaces() const {
 void Execution::Become() {
   prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
   setsid();
+  sigprocmask(SIG_SETMASK, &signals_before_, nullptr);
   if (config_.process.terminal) {
     absl::Status taken = TakeTerminal(console_fd_, config_.process, false);
     if (!taken.ok()) Fail(taken);
@@ -257,7 +263,6 @@ void Execution::Kill() const {
 absl::StatusOr<int> Execution::WaitForEnd() {
   sigset_t all;
   sigfillset(&all);
-  sigprocmask(SIG_BLOCK, &all, nullptr);
   UniqueFd signals(signalfd(-1, &all, SFD_CLOEXEC));
   if (!signals.valid()) return ErrnoError(errno, "signalfd");
   // What is ours of the command's streams would keep them open.
