@@ -62,7 +62,7 @@ Server::Server(Loop& loop, const BootConfig& config, std::function<void()> shutd
       reader_(kMaxHostMessage) {}
 
 Server::~Server() {
-  sessions_.clear();
+  EndSessions();
   if (port_ < 0) return;
   loop_.Forget(port_);
   close(port_);
