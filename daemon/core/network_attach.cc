@@ -154,7 +154,7 @@ absl::Status Networks::TakeDown(const v1::Network& network) {
 }
 
 // Of all networks, and of what runs on them.
-absl::StatusOr<network::FirewallConfig> Networks::Rules() const {
+absl::StatusOr<network::FirewallConfig> Networks::Rules(const std::string& without) const {
   network::FirewallConfig rules;
   std::map<std::string, std::string> bridges;
   store::View view = store_.Read();
@@ -165,8 +165,9 @@ absl::StatusOr<network::FirewallConfig> Networks::Rules() const {
   }
   constexpr int kAll = 1 << 30;
   VX_ASSIGN_OR_RETURN(store::Page<v1::Workload> active,
-                      view.ListWorkloads(0, kAll, [](const v1::Workload& workload) {
-                        return IsActive(workload) && workload.status().networks_size() > 0;
+                      view.ListWorkloads(0, kAll, [&](const v1::Workload& workload) {
+                        return IsActive(workload) && workload.uid() != without &&
+                               workload.status().networks_size() > 0;
                       }));
   for (const v1::Workload& workload : active.rows) {
     for (const v1::NetworkAttachment& attachment : workload.status().networks()) {
@@ -226,7 +227,7 @@ absl::Status Networks::Detach(const v1::Workload& workload) {
   }
   if (workload.status().networks_size() == 0 || workload.spec().ports_size() == 0) return detached;
   absl::MutexLock lock(&mutex_);
-  VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules());
+  VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules(workload.uid()));
   detached.Update(firewall_.Apply(rules));
   return detached;
 }

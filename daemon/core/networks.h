@@ -96,7 +96,8 @@ class Networks {
 
   // --- network_attach.cc ---
   absl::Status Bring(const v1::Network& network) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  absl::StatusOr<network::FirewallConfig> Rules() const;
+  // `without` is a workload whose run is over, whatever is recorded of it yet.
+  absl::StatusOr<network::FirewallConfig> Rules(const std::string& without = "") const;
   network::NameServer& ServerOf(const v1::Network& network) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status SetNames(const v1::Workload& workload) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status ForgetEnded(const v1::Network& network) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
