@@ -1,10 +1,10 @@
 // Control groups: one interface over the three ways that hosts mount them.
 //
 // A workload has one group of the same path ("/vx-INSTANCE/UID") in every
-// hierarchy: v1 has one for each controller, v2 a single one. On hybrid hosts
-// (v1 controllers, v2 mounted beside them with what no v1 hierarchy took) the v2
-// group freezes and kills, which v1 does badly; it also tells pressure, and holds
-// device rules where v1 has no controller for them.
+// hierarchy: v1 has one for each controller (of cpuset only if it is bound to cpus), v2 a
+// single one. On hybrid hosts (v1 controllers, v2 mounted beside them with what no v1
+// hierarchy took) the v2 group freezes and kills, which v1 does badly; it also tells
+// pressure, and holds device rules where v1 has no controller for them.
 //
 // Used by vx-runtime, which makes and enters groups, and by both drivers. Not
 // thread-safe, but keeps no state: several objects of one group are fine.

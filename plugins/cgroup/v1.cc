@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <signal.h>
 
+#include <set>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -17,6 +19,24 @@ namespace vx::cgroup {
 namespace {
 
 constexpr absl::Duration kFreezeTimeout = absl::Seconds(10);
+
+// Moves every process that is listed in `procs` to `group`: again until there is none left
+// that wasn't there the time before, as a fork may escape one attempt.
+absl::Status TakeAll(const std::string& procs, const std::string& group) {
+  std::set<std::string> taken;
+  for (bool more = true; more;) {
+    more = false;
+    VX_ASSIGN_OR_RETURN(std::string pids, ReadFile(procs));
+    for (absl::string_view pid : absl::StrSplit(pids, '\n', absl::SkipEmpty())) {
+      if (!taken.emplace(pid).second) continue;
+      more = true;
+      absl::Status status = WriteToFile(absl::StrCat(group, "/cgroup.procs"), pid);
+      // It may have ended.
+      if (!status.ok() && ReadFile(absl::StrCat("/proc/", pid, "/stat")).ok()) return status;
+    }
+  }
+  return absl::OkStatus();
+}
 
 absl::Status CopyFile(const std::string& from, const std::string& to) {
   VX_ASSIGN_OR_RETURN(std::string content, ReadFile(from));
@@ -42,8 +62,27 @@ std::vector<std::string> CgroupV1::Groups() const {
   return groups;
 }
 
+std::string CgroupV1::CpusetGroup() const {
+  auto cpuset = layout_.controllers.find("cpuset");
+  if (cpuset == layout_.controllers.end()) return "";
+  for (const auto& [controller, mount] : layout_.controllers) {
+    if (mount == cpuset->second && controller != "cpuset") return "";
+  }
+  return absl::StrCat(cpuset->second, path_);
+}
+
+std::vector<std::string> CgroupV1::MadeGroups() const {
+  std::vector<std::string> groups = Groups();
+  const std::string cpuset = CpusetGroup();
+  if (!cpuset.empty() && !PathExists(cpuset)) std::erase(groups, cpuset);
+  return groups;
+}
+
 absl::Status CgroupV1::Make(const CgroupLimits& limits) {
-  for (const std::string& mount : layout_.Hierarchies()) VX_RETURN_IF_ERROR(MakeIn(mount));
+  const std::string spared = WantsCpuset(limits) ? "" : CpusetGroup();
+  for (const std::string& mount : layout_.Hierarchies()) {
+    if (absl::StrCat(mount, path_) != spared) VX_RETURN_IF_ERROR(MakeIn(mount));
+  }
   if (!layout_.unified.empty()) VX_RETURN_IF_ERROR(MakeIn(layout_.unified));
   return Apply(limits);
 }
@@ -71,19 +110,28 @@ absl::Status CgroupV1::InheritCpus(const std::string& mount) const {
   return absl::OkStatus();
 }
 
+absl::Status CgroupV1::JoinCpuset() const {
+  const std::string group = CpusetGroup();
+  if (group.empty() || PathExists(group)) return absl::OkStatus();
+  VX_RETURN_IF_ERROR(MakeIn(layout_.controllers.at("cpuset")));
+  return TakeAll(absl::StrCat(Groups().back(), "/cgroup.procs"), group);
+}
+
 absl::StatusOr<CgroupDoors> CgroupV1::OpenDoors() const {
   CgroupDoors doors;
-  for (const std::string& mount : layout_.Hierarchies()) {
-    VX_ASSIGN_OR_RETURN(UniqueFd tasks, OpenFile(absl::StrCat(mount, path_, "/tasks"), O_WRONLY));
+  for (const std::string& group : MadeGroups()) {
+    if (group == UnifiedGroup()) {
+      VX_ASSIGN_OR_RETURN(doors.into, OpenFile(group, O_PATH | O_DIRECTORY));
+      continue;
+    }
+    VX_ASSIGN_OR_RETURN(UniqueFd tasks, OpenFile(absl::StrCat(group, "/tasks"), O_WRONLY));
     doors.tasks.push_back(std::move(tasks));
   }
-  if (layout_.unified.empty()) return doors;
-  VX_ASSIGN_OR_RETURN(doors.into, OpenFile(UnifiedGroup(), O_PATH | O_DIRECTORY));
   return doors;
 }
 
 absl::Status CgroupV1::Take(pid_t pid) {
-  for (const std::string& group : Groups()) {
+  for (const std::string& group : MadeGroups()) {
     VX_RETURN_IF_ERROR(WriteToFile(absl::StrCat(group, "/cgroup.procs"), absl::StrCat(pid)));
   }
   return absl::OkStatus();

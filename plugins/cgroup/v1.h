@@ -38,9 +38,19 @@ class CgroupV1 final : public Cgroup {
   // The groups of all hierarchies, v2's last.
   std::vector<std::string> Groups() const;
   std::string UnifiedGroup() const;
+  // Where cpuset has a hierarchy for itself; else empty. Each group there makes the kernel
+  // go over all others at every change, so only a workload that is bound to cpus has one.
+  std::string CpusetGroup() const;
+  static bool WantsCpuset(const CgroupLimits& limits) {
+    return !limits.cpus.empty() || !limits.mems.empty();
+  }
+  // Those of Groups() that a workload which was made has.
+  std::vector<std::string> MadeGroups() const;
 
   absl::Status MakeIn(const std::string& mount) const;
   absl::Status InheritCpus(const std::string& mount) const;
+  // Makes CpusetGroup(), with every process in it, if it isn't there.
+  absl::Status JoinCpuset() const;
   absl::Status FreezeV1(bool frozen) const;
   absl::Status KillV1(absl::Duration timeout) const;
 

@@ -117,6 +117,8 @@ absl::Status CgroupV1::ApplyCpu(const CgroupLimits& limits) const {
 }
 
 absl::Status CgroupV1::ApplyCpuset(const CgroupLimits& limits) const {
+  if (!WantsCpuset(limits)) return absl::OkStatus();
+  VX_RETURN_IF_ERROR(JoinCpuset());
   if (!limits.cpus.empty()) {
     VX_RETURN_IF_ERROR(WriteLimit(Limit("cpu.cpus", "cpuset", "cpuset.cpus"), limits.cpus));
   }

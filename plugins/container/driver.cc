@@ -1,5 +1,9 @@
 #include "plugins/container/driver.h"
 
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+
 #include <cerrno>
 #include <cmath>
 
@@ -42,6 +46,22 @@ std::vector<v1::Check> ContainerDriver::Doctor() {
 
 v1::DriverInfo ContainerDriver::Probe() { return ToDriverInfo(Doctor()); }
 
+namespace {
+
+// Has ext4 put each folder in `dir` into a block group of its own (chattr +T). It does not
+// use an inode again within 5 s of its removal, and an overlay's mount removes some: with
+// all of them in one group, many starts in a row spend their time going over those.
+void SpreadOverDisk(const std::string& dir) {
+  auto fd = OpenFile(dir, O_RDONLY | O_DIRECTORY);
+  int flags = 0;
+  if (!fd.ok() || ioctl(fd->get(), FS_IOC_GETFLAGS, &flags) < 0) return;
+  flags |= FS_TOPDIR_FL;
+  // Filesystems that have no such thing do without.
+  ioctl(fd->get(), FS_IOC_SETFLAGS, &flags);
+}
+
+}  // namespace
+
 absl::StatusOr<cgroup::CgroupLayout> ContainerDriver::Cgroups() const {
   return cgroup::FindCgroups();
 }
@@ -63,6 +83,7 @@ absl::Status ContainerDriver::WaitSettled(absl::Duration timeout) {
 
 absl::Status ContainerDriver::Settle() {
   trash_.Start();
+  SpreadOverDisk(layout_.state_dir);
   RemoveTemporaries(layout_.Seccomp());
   VX_ASSIGN_OR_RETURN(std::vector<std::string> uids, ListDir(layout_.runtime_dir));
   for (const std::string& uid : uids) VX_RETURN_IF_ERROR(AdoptRun(uid));

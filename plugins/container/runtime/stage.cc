@@ -208,9 +208,10 @@ absl::Status StageCgroups(const Config& config, const std::string& dir) {
   std::vector<std::string> mounts = layout.Hierarchies();
   if (!layout.unified.empty()) mounts.push_back(layout.unified);
   for (const std::string& mount : mounts) {
+    const std::string group = absl::StrCat(mount, config.cgroups_path);
+    if (!PathExists(group)) continue;
     const std::string name = mount.substr(mount.rfind('/') + 1);
-    VX_RETURN_IF_ERROR(
-        StageGroup(absl::StrCat(mount, config.cgroups_path), absl::StrCat(dir, "/", name)));
+    VX_RETURN_IF_ERROR(StageGroup(group, absl::StrCat(dir, "/", name)));
   }
   for (const auto& [controller, mount] : layout.controllers) {
     const std::string name = mount.substr(mount.rfind('/') + 1);

@@ -82,11 +82,12 @@ TEST_F(V1Test, AParentThatSomeoneMadeAndGaveNoCpusGetsThem) {
     Put(absl::StrCat("cpuset/vx-test/", file), "\n");
     PutInGroup(absl::StrCat("cpuset/", file));
   }
-  ASSERT_TRUE(Cgroup::Open(layout_, kPath)->Make({}).ok());
+  ASSERT_TRUE(Cgroup::Open(layout_, kPath)->Make({.cpus = "1-2"}).ok());
   for (const char* file : {"cpuset.cpus", "cpuset.mems"}) {
     EXPECT_EQ(Get(absl::StrCat("cpuset/vx-test/", file)), "0-3\n");
-    EXPECT_EQ(Get(InGroup(absl::StrCat("cpuset/", file))), "0-3\n");
   }
+  EXPECT_EQ(Get(InGroup("cpuset/cpuset.cpus")), "1-2\n");
+  EXPECT_EQ(Get(InGroup("cpuset/cpuset.mems")), "0-3\n");
 }
 
 TEST_F(V1Test, UsageAndOomKillsAreRead) {

@@ -207,6 +207,14 @@ TEST_F(KernelTest, ProcessorsAreChosen) {
               HasSubstr("limit cpu.cpus (cgroup controller cpuset)"));
 }
 
+TEST_F(KernelTest, WhatRunsIsBoundToProcessorsLater) {
+  if (!Has("cpuset")) GTEST_SKIP() << "no controller cpuset";
+  const pid_t child = Enter(Sleep);
+  ASSERT_FINE(group_->Apply({.cpus = "0"}));
+  const std::string status = ReadFile(absl::StrCat("/proc/", child, "/status")).value_or("");
+  EXPECT_THAT(status, HasSubstr("Cpus_allowed_list:\t0\n"));
+}
+
 TEST_F(KernelTest, PidsAreBoundAndRefusalsCounted) {
   if (!Has("pids")) GTEST_SKIP() << "no controller pids";
   ASSERT_FINE(group_->Apply({.pids = 1}));
