@@ -44,6 +44,7 @@ constexpr Key kKeys[] = {
     {"network.bridge", Type::kString, ""},
     {"network.subnet", Type::kString, "10.117.0.0/16"},
     {"network.ipv6", Type::kString, ""},
+    {"network.default", Type::kString, "default"},
     {"network.dns", Type::kString, ""},
     {"container.subuid", Type::kString, "auto"},
     {"container.subuid_claims_file", Type::kPath, ""},

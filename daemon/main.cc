@@ -108,7 +108,10 @@ core::NetworkOptions ToNetworkOptions(const Config& config, const std::string& i
   options.bridge = config.Get("network.bridge");
   options.pool = config.Get("network.subnet");
   options.ipv6_pool = config.Get("network.ipv6");
-  options.upstream = absl::StrSplit(config.Get("network.dns"), absl::ByAnyChar(", "), absl::SkipEmpty());
+  options.default_network = config.Get("network.default");
+  options.bin_dir = ExecutableDir();
+  options.upstream =
+      absl::StrSplit(config.Get("network.dns"), absl::ByAnyChar(", "), absl::SkipEmpty());
   return options;
 }
 

@@ -80,9 +80,7 @@ absl::Status FillOutside(const SpecFlags& flags, v1::WorkloadSpec* spec) {
   for (const std::string& alias : flags.aliases) spec->add_aliases(alias);
   for (const std::string& server : flags.dns) spec->add_dns(server);
   spec->set_mac(flags.mac);
-  for (const std::string& text : flags.ports) {
-    VX_ASSIGN_OR_RETURN(*spec->add_ports(), InFlag("--publish", ParsePort(text)));
-  }
+  VX_RETURN_IF_ERROR(FillPorts(flags.ports, spec));
   for (const std::string& text : flags.volumes) {
     VX_ASSIGN_OR_RETURN(*spec->add_mounts(), InFlag("--volume", ParseMount(text)));
   }
@@ -135,6 +133,15 @@ absl::Status FillShares(const SpecFlags& flags, v1::Resources* resources) {
     VX_ASSIGN_OR_RETURN(int64_t bytes, InFlag("--swap", client::ParseSize(*flags.swap)));
     resources->set_swap_bytes(bytes);
   }
+  if (flags.network_in.has_value()) {
+    VX_ASSIGN_OR_RETURN(int64_t bytes, InFlag("--network-in", client::ParseSize(*flags.network_in)));
+    resources->set_network_receive_bytes(bytes);
+  }
+  if (flags.network_out.has_value()) {
+    VX_ASSIGN_OR_RETURN(int64_t bytes,
+                        InFlag("--network-out", client::ParseSize(*flags.network_out)));
+    resources->set_network_send_bytes(bytes);
+  }
   return absl::OkStatus();
 }
 
@@ -150,6 +157,10 @@ void DeclareResources(Arguments& arguments, SpecFlags* flags) {
   arguments.Option("--memory-reservation", &flags->memory_reservation, "SIZE",
                    "Memory that is left to it while others have some to give back");
   arguments.Option("--swap", &flags->swap, "SIZE", "Swap on top of its memory; default none");
+  arguments.Option("--network-in", &flags->network_in, "SIZE",
+                   "Bytes a second that it may receive on each network");
+  arguments.Option("--network-out", &flags->network_out, "SIZE",
+                   "Bytes a second that it may send on each network");
 }
 
 void DeclareSpec(Arguments& arguments, SpecFlags* flags) {
@@ -167,12 +178,14 @@ void DeclareSpec(Arguments& arguments, SpecFlags* flags) {
   arguments.Option("-u,--user", &flags->user, "USER[:GROUP]", "As whom the command runs");
   arguments.Option("--entrypoint", &flags->entrypoint, "PROGRAM", "In place of the image's");
   arguments.Option("--hostname", &flags->hostname, "NAME", "Host name inside");
-  arguments.List("--network", &flags->networks, "NETWORK", "Network to join; none: loopback alone");
+  arguments.List("--network", &flags->networks, "NETWORK",
+                 "Network to join; none: loopback alone; host: a container on the host's own");
   arguments.List("--ip", &flags->addresses, "ADDRESS", "Address on one of its networks");
   arguments.Option("--mac", &flags->mac, "MAC", "Hardware address on its first network");
   arguments.List("--network-alias", &flags->aliases, "NAME", "Another name on its networks");
   arguments.List("--dns", &flags->dns, "ADDRESS", "Server to ask for names");
-  arguments.List("-p,--publish", &flags->ports, "[IP:]HOST:GUEST[/udp]", "A port of the host, or a range: 8000-8009:80-89");
+  arguments.List("-p,--publish", &flags->ports, "[IP:]HOST:GUEST[/udp]",
+                 "A port of the host, or a range: 8000-8009:80-89");
   arguments.List("-v,--volume", &flags->volumes, "SOURCE:/PATH[:ro]", "A volume or host path");
   arguments.Option("--restart", &flags->restart, "POLICY",
                    "no, on-failure, always or unless-stopped");
@@ -208,6 +221,13 @@ absl::Status FillResources(const SpecFlags& flags, v1::Resources* resources) {
   return FillShares(flags, resources);
 }
 
+absl::Status FillPorts(const std::vector<std::string>& texts, v1::WorkloadSpec* spec) {
+  for (const std::string& text : texts) {
+    VX_ASSIGN_OR_RETURN(*spec->add_ports(), InFlag("--publish", ParsePort(text)));
+  }
+  return absl::OkStatus();
+}
+
 std::vector<std::string> GivenResources(const SpecFlags& flags) {
   const std::pair<const std::optional<std::string>*, const char*> fields[] = {
       {&flags.cpus, "cpus"},
@@ -217,7 +237,9 @@ std::vector<std::string> GivenResources(const SpecFlags& flags) {
       {&flags.cpu_weight, "cpu_weight"},
       {&flags.cpuset, "cpuset"},
       {&flags.memory_reservation, "memory_reservation_bytes"},
-      {&flags.swap, "swap_bytes"}};
+      {&flags.swap, "swap_bytes"},
+      {&flags.network_in, "network_receive_bytes"},
+      {&flags.network_out, "network_send_bytes"}};
   std::vector<std::string> given;
   for (const auto& [value, name] : fields) {
     if (value->has_value()) given.emplace_back(name);

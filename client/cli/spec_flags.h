@@ -33,6 +33,8 @@ struct SpecFlags {
   std::optional<std::string> cpuset;
   std::optional<std::string> memory_reservation;
   std::optional<std::string> swap;
+  std::optional<std::string> network_in;
+  std::optional<std::string> network_out;
   std::vector<std::string> networks;
   std::vector<std::string> addresses;
   std::string mac;
@@ -51,6 +53,9 @@ struct SpecFlags {
 };
 
 void DeclareSpec(Arguments& arguments, SpecFlags* flags);
+
+// "[IP:]HOST:GUEST[/udp]" of --publish into `ports`.
+absl::Status FillPorts(const std::vector<std::string>& texts, v1::WorkloadSpec* spec);
 
 // The workload as its flags say; what they leave out is left to the daemon. Every
 // error is misuse and names the flag.

@@ -16,8 +16,8 @@ namespace {
 const std::vector<std::string> kLater = {
     "apply",   "adopt", "advise",  "clone",        "commit", "compare", "convert", "cp",
     "diff",    "down",  "export",  "history",      "host",   "import",  "login",   "logout",
-    "ps-in", "profile", "port-forward", "prune",  "release", "rename",  "snapshot",
-    "token",   "top",   "undo",    "volume"};
+    "ps-in",   "profile", "prune",   "release",  "snapshot", "token",   "top",
+    "undo",    "volume"};
 
 }  // namespace
 
@@ -34,6 +34,7 @@ const std::vector<Verb>& Verbs() {
       {"resume", {}, "Let frozen workloads go on", DeclareResume},
       {"rm", {"delete"}, "Delete workloads", DeclareRm},
       {"update", {"set"}, "Change labels and limits of a workload", DeclareUpdate},
+      {"rename", {}, "Give a workload another name", DeclareRename},
       {"ls", {"ps", "list"}, "List workloads", DeclareLs},
       {"inspect", {}, "All about workloads", DeclareInspect},
       {"wait", {}, "Wait until workloads stop, run or are healthy", DeclareWait},
@@ -41,6 +42,7 @@ const std::vector<Verb>& Verbs() {
       {"shell", {}, "Run the best shell there is inside a workload", DeclareShell},
       {"attach", {}, "Join the streams of a workload's command", DeclareAttach},
       {"console", {}, "The console of a workload: a VM's serial line", DeclareConsole},
+      {"port-forward", {}, "Reach ports inside a workload from here", DeclarePortForward},
       {"logs", {}, "What a workload wrote", DeclareLogs},
       {"stats", {}, "What workloads use", DeclareStats},
       {"events", {}, "What happened", DeclareEvents},

@@ -226,6 +226,11 @@ absl::StatusOr<v1::ListWorkloadsResponse> Connection::ListWorkloads(
   return Caller(this).Read(&Stubs::workloads, &Workloads::ListWorkloads, request);
 }
 
+absl::StatusOr<v1::RenameWorkloadResponse> Connection::RenameWorkload(
+    v1::RenameWorkloadRequest request) {
+  return Caller(this).Change(&Stubs::workloads, &Workloads::RenameWorkload, &request);
+}
+
 absl::StatusOr<v1::UpdateWorkloadResponse> Connection::UpdateWorkload(
     v1::UpdateWorkloadRequest request) {
   return Caller(this).Change(&Stubs::workloads, &Workloads::UpdateWorkload, &request);
@@ -317,6 +322,16 @@ absl::StatusOr<v1::ListNetworksResponse> Connection::ListNetworks(
   return Caller(this).Read(&Stubs::networks, &Networks::ListNetworks, request);
 }
 
+absl::StatusOr<v1::ConnectNetworkResponse> Connection::ConnectNetwork(
+    v1::ConnectNetworkRequest request) {
+  return Caller(this).Change(&Stubs::networks, &Networks::ConnectNetwork, &request);
+}
+
+absl::StatusOr<v1::DisconnectNetworkResponse> Connection::DisconnectNetwork(
+    v1::DisconnectNetworkRequest request) {
+  return Caller(this).Change(&Stubs::networks, &Networks::DisconnectNetwork, &request);
+}
+
 absl::StatusOr<v1::DeleteNetworkResponse> Connection::DeleteNetwork(
     v1::DeleteNetworkRequest request) {
   return Caller(this).Change(&Stubs::networks, &Networks::DeleteNetwork, &request);
@@ -365,6 +380,13 @@ std::unique_ptr<Duplex<v1::ExecRequest, v1::ExecResponse>> Connection::Exec(
   return Open<v1::ExecRequest, v1::ExecResponse>(
       std::move(start),
       [this](grpc::ClientContext* context) { return stubs()->workloads.Exec(context); });
+}
+
+std::unique_ptr<Duplex<v1::ForwardPortRequest, v1::ForwardPortResponse>> Connection::ForwardPort(
+    v1::ForwardPortRequest::Start start) {
+  return Open<v1::ForwardPortRequest, v1::ForwardPortResponse>(
+      std::move(start),
+      [this](grpc::ClientContext* context) { return stubs()->workloads.ForwardPort(context); });
 }
 
 std::unique_ptr<Duplex<v1::AttachRequest, v1::AttachResponse>> Connection::Attach(

@@ -46,6 +46,7 @@ class Connection {
   absl::StatusOr<v1::GetWorkloadResponse> GetWorkload(const v1::GetWorkloadRequest& request);
   absl::StatusOr<v1::ListWorkloadsResponse> ListWorkloads(const v1::ListWorkloadsRequest& request);
   absl::StatusOr<v1::UpdateWorkloadResponse> UpdateWorkload(v1::UpdateWorkloadRequest request);
+  absl::StatusOr<v1::RenameWorkloadResponse> RenameWorkload(v1::RenameWorkloadRequest request);
   absl::StatusOr<v1::DeleteWorkloadResponse> DeleteWorkload(v1::DeleteWorkloadRequest request);
   absl::StatusOr<v1::StartWorkloadResponse> StartWorkload(v1::StartWorkloadRequest request);
   absl::StatusOr<v1::StopWorkloadResponse> StopWorkload(v1::StopWorkloadRequest request);
@@ -61,6 +62,8 @@ class Connection {
 
   // The first message is `start`.
   std::unique_ptr<Duplex<v1::ExecRequest, v1::ExecResponse>> Exec(v1::ExecRequest::Start start);
+  std::unique_ptr<Duplex<v1::ForwardPortRequest, v1::ForwardPortResponse>> ForwardPort(
+      v1::ForwardPortRequest::Start start);
   std::unique_ptr<Duplex<v1::AttachRequest, v1::AttachResponse>> Attach(
       v1::AttachRequest::Start start);
 
@@ -89,6 +92,9 @@ class Connection {
   absl::StatusOr<v1::GetNetworkResponse> GetNetwork(const v1::GetNetworkRequest& request);
   absl::StatusOr<v1::ListNetworksResponse> ListNetworks(const v1::ListNetworksRequest& request);
   absl::StatusOr<v1::DeleteNetworkResponse> DeleteNetwork(v1::DeleteNetworkRequest request);
+  absl::StatusOr<v1::ConnectNetworkResponse> ConnectNetwork(v1::ConnectNetworkRequest request);
+  absl::StatusOr<v1::DisconnectNetworkResponse> DisconnectNetwork(
+      v1::DisconnectNetworkRequest request);
 
   std::unique_ptr<Stream<v1::BackupInventoryResponse>> BackupInventory();
   // Sends pieces as ImportImage does. The daemon starts again after it: Reconnect.

@@ -52,59 +52,6 @@ void SetTerminalSize(driver::Driver& driver, const v1::Workload& workload,
   if (!set.ok()) spdlog::warn("workload={}: terminal size: {}", workload.name(), set.ToString());
 }
 
-// Copies the fields that the mask names.
-// False when `path` is none of these.
-bool ApplyShares(const v1::Resources& given, const std::string& path, v1::Resources& resources) {
-  if (path == "spec.resources.cpu_weight") {
-    given.has_cpu_weight() ? resources.set_cpu_weight(given.cpu_weight())
-                           : resources.clear_cpu_weight();
-  } else if (path == "spec.resources.cpuset") {
-    resources.set_cpuset(given.cpuset());
-  } else if (path == "spec.resources.memory_reservation_bytes") {
-    given.has_memory_reservation_bytes()
-        ? resources.set_memory_reservation_bytes(given.memory_reservation_bytes())
-        : resources.clear_memory_reservation_bytes();
-  } else if (path == "spec.resources.swap_bytes") {
-    given.has_swap_bytes() ? resources.set_swap_bytes(given.swap_bytes())
-                           : resources.clear_swap_bytes();
-  } else {
-    return false;
-  }
-  return true;
-}
-
-absl::Status ApplyMask(const v1::Workload& wanted, const std::vector<std::string>& paths,
-                       v1::Workload& workload) {
-  v1::Resources* resources = workload.mutable_spec()->mutable_resources();
-  const v1::Resources& given = wanted.spec().resources();
-  for (const std::string& path : paths) {
-    if (path == "labels") {
-      *workload.mutable_labels() = wanted.labels();
-    } else if (path == "spec.autostart") {
-      workload.mutable_spec()->set_autostart(wanted.spec().autostart());
-    } else if (path == "spec.resources") {
-      *resources = given;
-    } else if (path == "spec.resources.cpus") {
-      given.has_cpus() ? resources->set_cpus(given.cpus()) : resources->clear_cpus();
-    } else if (path == "spec.resources.memory_bytes") {
-      given.has_memory_bytes() ? resources->set_memory_bytes(given.memory_bytes())
-                               : resources->clear_memory_bytes();
-    } else if (path == "spec.resources.pids") {
-      given.has_pids() ? resources->set_pids(given.pids()) : resources->clear_pids();
-    } else if (!ApplyShares(given, path, *resources)) {
-      return InvalidFields({{"update_mask", absl::StrCat("\"", path, "\" can't be updated")}});
-    }
-  }
-  return absl::OkStatus();
-}
-
-bool TouchesResources(const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) {
-    if (path.starts_with("spec.resources")) return true;
-  }
-  return false;
-}
-
 }  // namespace
 
 absl::StatusOr<driver::Driver*> Workloads::Enter(OperationRun& run, const std::string& uid, Use use,
@@ -232,7 +179,8 @@ absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Wo
 
 absl::Status Workloads::MakeRun(driver::Driver& driver, const v1::Workload& workload) {
   VX_ASSIGN_OR_RETURN(driver::Endpoint endpoint, driver.Create(workload));
-  return networks_.Attach(workload, endpoint);
+  VX_RETURN_IF_ERROR(networks_.Attach(workload, endpoint));
+  return workload.spec().ports_size() > 0 ? StartProxy(workload) : absl::OkStatus();
 }
 
 absl::Status Workloads::SetNetworks(v1::Workload& workload) {
@@ -365,34 +313,6 @@ absl::Status Workloads::DoFreeze(OperationRun& run, const std::string& uid, bool
   v1::WorkloadStatus* status = workload.mutable_status();
   status->set_state(freeze ? v1::STATE_PAUSED : v1::STATE_RUNNING);
   status->set_desired(freeze ? v1::DESIRED_STATE_PAUSED : v1::DESIRED_STATE_RUNNING);
-  run.AtEnd([workload](store::Transaction& tx) {
-    return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
-  });
-  return absl::OkStatus();
-}
-
-absl::Status Workloads::DoUpdate(OperationRun& run, const std::string& uid,
-                                 const v1::Workload& wanted,
-                                 const std::vector<std::string>& paths) {
-  v1::Workload workload;
-  VX_ASSIGN_OR_RETURN(driver::Driver * driver, Enter(run, uid, Use::kLookAfter, workload));
-  if (!wanted.etag().empty() && wanted.etag() != workload.etag()) {
-    return Error(absl::StatusCode::kAborted, "ETAG_MISMATCH",
-                 absl::StrCat("\"", workload.name(), "\" was changed by someone else meanwhile"),
-                 "read it again and repeat the change");
-  }
-  VX_RETURN_IF_ERROR(ApplyMask(wanted, paths, workload));
-  std::vector<FieldViolation> violations;
-  CheckTogether(workload.spec().resources(), violations);
-  if (!violations.empty()) return InvalidFields(violations);
-  VX_RETURN_IF_ERROR(run.Phase("update"));
-  if (TouchesResources(paths) && IsActive(workload)) {
-    VX_RETURN_IF_ERROR(driver->Update(uid, workload.spec().resources()));
-  }
-  VX_FAULT_POINT("update.applied");
-  workload.set_generation(workload.generation() + 1);
-  workload.set_etag(RandomHex(16));
-  *workload.mutable_update_time() = ToProto(absl::Now());
   run.AtEnd([workload](store::Transaction& tx) {
     return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CHANGED, workload);
   });

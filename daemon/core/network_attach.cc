@@ -11,6 +11,7 @@
 #include "daemon/core/workloads.h"
 #include "daemon/network/host_settings.h"
 #include "daemon/network/links.h"
+#include "daemon/network/port_proxy.h"
 
 namespace vx::core {
 namespace {
@@ -19,6 +20,7 @@ using network::Address;
 using network::Prefix;
 
 constexpr char kDomain[] = "vx";
+constexpr char kLoopback6[] = "::1";
 
 template <typename T, typename Texts, typename Parse>
 std::vector<T> ParseAll(const Texts& texts, Parse parse) {
@@ -68,6 +70,13 @@ network::FirewallPort ToRules(const v1::NetworkAttachment& attachment) {
   return {attachment.host_link(), attachment.mac(), AddressesOf(attachment)};
 }
 
+void AddLimit(const v1::Resources& resources, const v1::NetworkAttachment& attachment,
+              network::FirewallConfig& rules) {
+  if (!resources.has_network_receive_bytes() && !resources.has_network_send_bytes()) return;
+  rules.limits.push_back({attachment.host_link(), resources.network_receive_bytes(),
+                          resources.network_send_bytes()});
+}
+
 network::PortConfig ToPort(const v1::Network& network, const v1::NetworkAttachment& attachment) {
   network::PortConfig port;
   port.host_link = attachment.host_link();
@@ -77,6 +86,7 @@ network::PortConfig ToPort(const v1::Network& network, const v1::NetworkAttachme
   port.gateways = ParseAll<Address>(attachment.gateways(), network::ParseAddress);
   port.mtu = attachment.mtu();
   port.isolated = network.spec().isolated();
+  port.hairpin = network.spec().host_bridge().empty();
   return port;
 }
 
@@ -92,6 +102,35 @@ network::PublishedPort ToRules(const v1::PortMapping& mapping,
   port.targets = AddressesOf(attachment);
   port.bridge = bridge;
   return port;
+}
+
+// Ports at [::1] are not the kernel's to translate.
+std::vector<network::ProxiedPort> ProxiedPorts(const v1::Workload& workload) {
+  std::vector<network::ProxiedPort> all;
+  for (const v1::PortMapping& mapping : workload.spec().ports()) {
+    const std::string& ip = mapping.host_ip();
+    if (!ip.empty() && ip != "::" && ip != kLoopback6) continue;
+    for (int i = 0; i < std::max(1, mapping.count()); ++i) {
+      network::ProxiedPort port;
+      port.udp = mapping.protocol() == "udp";
+      port.host = *network::ParseAddress(kLoopback6);
+      port.host_port = mapping.host_port() + i;
+      port.guest_port = mapping.guest_port() + i;
+      port.targets = AddressesOf(workload.status().networks(0));
+      // The family of who asks comes first.
+      std::reverse(port.targets.begin(), port.targets.end());
+      all.push_back(std::move(port));
+    }
+  }
+  return all;
+}
+
+bool IsHostBridge(const v1::Network& network) { return !network.spec().host_bridge().empty(); }
+
+// Beyond what is said of its links alone.
+bool NeedsRules(const v1::WorkloadSpec& spec) {
+  return spec.ports_size() > 0 || spec.resources().has_network_receive_bytes() ||
+         spec.resources().has_network_send_bytes();
 }
 
 absl::Status Plug(const v1::Network& network, const v1::NetworkAttachment& attachment,
@@ -124,7 +163,12 @@ network::NameServer& Networks::ServerOf(const v1::Network& network) {
 }
 
 absl::Status Networks::Bring(const v1::Network& network) {
-  if (there_.count(network.uid()) > 0) return ServerOf(network).Ensure();
+  if (IsHostBridge(network)) return network::CheckBridge(network.spec().host_bridge());
+  if (there_.count(network.uid()) > 0) {
+    VX_RETURN_IF_ERROR(ServerOf(network).Ensure());
+    WatchServer(network);
+    return absl::OkStatus();
+  }
   network::BridgeConfig bridge;
   bridge.name = network.status().bridge();
   bridge.addresses = GatewaysOf(network);
@@ -138,10 +182,12 @@ absl::Status Networks::Bring(const v1::Network& network) {
   if (!network.spec().internal()) VX_RETURN_IF_ERROR(network::EnableForwarding(v6));
   VX_RETURN_IF_ERROR(ServerOf(network).Ensure());
   there_.insert(network.uid());
+  WatchServer(network);
   return absl::OkStatus();
 }
 
 absl::Status Networks::TakeDown(const v1::Network& network) {
+  if (IsHostBridge(network)) return absl::OkStatus();
   absl::MutexLock lock(&mutex_);
   there_.erase(network.uid());
   absl::Status down = ServerOf(network).Stop();
@@ -160,6 +206,7 @@ absl::StatusOr<network::FirewallConfig> Networks::Rules(const std::string& witho
   store::View view = store_.Read();
   VX_ASSIGN_OR_RETURN(std::vector<v1::Network> networks, view.ListNetworks());
   for (const v1::Network& network : networks) {
+    if (IsHostBridge(network)) continue;
     rules.networks.push_back(ToRules(network));
     bridges[network.name()] = network.status().bridge();
   }
@@ -171,9 +218,11 @@ absl::StatusOr<network::FirewallConfig> Networks::Rules(const std::string& witho
                       }));
   for (const v1::Workload& workload : active.rows) {
     for (const v1::NetworkAttachment& attachment : workload.status().networks()) {
-      rules.ports.push_back(ToRules(attachment));
+      AddLimit(workload.spec().resources(), attachment, rules);
+      if (bridges.contains(attachment.network())) rules.ports.push_back(ToRules(attachment));
     }
     const v1::NetworkAttachment& first = workload.status().networks(0);
+    if (!bridges.contains(first.network())) continue;
     for (const v1::PortMapping& mapping : workload.spec().ports()) {
       rules.published.push_back(ToRules(mapping, first, bridges[first.network()]));
     }
@@ -184,6 +233,7 @@ absl::StatusOr<network::FirewallConfig> Networks::Rules(const std::string& witho
 absl::Status Networks::SetNames(const v1::Workload& workload) {
   for (const v1::NetworkAttachment& attachment : workload.status().networks()) {
     VX_ASSIGN_OR_RETURN(v1::Network network, store_.Read().FindNetwork(attachment.network()));
+    if (IsHostBridge(network)) continue;
     network::NameServerHost host;
     host.uid = workload.uid();
     host.mac = attachment.mac();
@@ -199,42 +249,113 @@ absl::Status Networks::Attach(const v1::Workload& workload, const driver::Endpoi
   if (workload.status().networks_size() == 0) return absl::OkStatus();
   absl::Cleanup undo = [&] { Detach(workload).IgnoreError(); };
   for (const v1::NetworkAttachment& attachment : workload.status().networks()) {
-    VX_ASSIGN_OR_RETURN(v1::Network network, store_.Read().FindNetwork(attachment.network()));
-    {
-      absl::MutexLock lock(&mutex_);
-      VX_RETURN_IF_ERROR(Bring(network));
-    }
-    VX_RETURN_IF_ERROR(firewall_.AddPort(ToRules(attachment)));
-    VX_RETURN_IF_ERROR(Plug(network, attachment, endpoint));
+    VX_RETURN_IF_ERROR(PlugIn(attachment, endpoint));
   }
   absl::MutexLock lock(&mutex_);
-  if (workload.spec().ports_size() > 0) {
-    VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules());
-    VX_RETURN_IF_ERROR(firewall_.Apply(rules));
-  }
+  if (NeedsRules(workload.spec())) VX_RETURN_IF_ERROR(ApplyRules());
   VX_RETURN_IF_ERROR(SetNames(workload));
   std::move(undo).Cancel();
   return absl::OkStatus();
 }
 
+absl::Status Networks::PlugIn(const v1::NetworkAttachment& attachment,
+                              const driver::Endpoint& endpoint) {
+  VX_ASSIGN_OR_RETURN(v1::Network network, store_.Read().FindNetwork(attachment.network()));
+  {
+    absl::MutexLock lock(&mutex_);
+    VX_RETURN_IF_ERROR(Bring(network));
+  }
+  if (!IsHostBridge(network)) VX_RETURN_IF_ERROR(firewall_.AddPort(ToRules(attachment)));
+  return Plug(network, attachment, endpoint);
+}
+
+absl::Status Networks::AttachOne(const v1::Workload& workload,
+                                 const v1::NetworkAttachment& attachment,
+                                 const driver::Endpoint& endpoint) {
+  VX_RETURN_IF_ERROR(PlugIn(attachment, endpoint));
+  absl::MutexLock lock(&mutex_);
+  if (NeedsRules(workload.spec())) VX_RETURN_IF_ERROR(ApplyRules());
+  return SetNames(workload);
+}
+
+absl::Status Networks::ApplyRules(const std::string& without) {
+  VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules(without));
+  return firewall_.Apply(rules);
+}
+
+absl::Status Networks::Forget(const v1::Workload& workload,
+                              const v1::NetworkAttachment& attachment) {
+  auto network = store_.Read().FindNetwork(attachment.network());
+  if (!network.ok() || IsHostBridge(*network)) return absl::OkStatus();
+  absl::Status forgotten = firewall_.RemovePort(ToRules(attachment));
+  absl::MutexLock lock(&mutex_);
+  forgotten.Update(ServerOf(*network).RemoveHost(workload.uid()));
+  return forgotten;
+}
+
 absl::Status Networks::Detach(const v1::Workload& workload) {
   absl::Status detached;
   for (const v1::NetworkAttachment& attachment : workload.status().networks()) {
-    detached.Update(firewall_.RemovePort(ToRules(attachment)));
-    absl::MutexLock lock(&mutex_);
-    auto network = store_.Read().FindNetwork(attachment.network());
-    if (network.ok()) detached.Update(ServerOf(*network).RemoveHost(workload.uid()));
+    detached.Update(Forget(workload, attachment));
   }
-  if (workload.status().networks_size() == 0 || workload.spec().ports_size() == 0) return detached;
+  if (workload.status().networks_size() == 0 || !NeedsRules(workload.spec())) return detached;
+  if (!ProxiedPorts(workload).empty()) {
+    detached.Update(network::EndPortProxy(ProxyName(workload)));
+    detached.Update(server_groups_.Remove(workload.uid()));
+  }
   absl::MutexLock lock(&mutex_);
-  VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules(workload.uid()));
-  detached.Update(firewall_.Apply(rules));
+  detached.Update(ApplyRules(workload.uid()));
   return detached;
+}
+
+absl::Status Networks::DetachOne(const v1::Workload& workload,
+                                 const v1::NetworkAttachment& attachment) {
+  // A tap goes with its card, which may stay.
+  absl::Status detached = workload.kind() == v1::KIND_VM
+                              ? network::UnplugTap(attachment.host_link())
+                              : network::RemoveLink(attachment.host_link());
+  detached.Update(Forget(workload, attachment));
+  if (!NeedsRules(workload.spec())) return detached;
+  absl::MutexLock lock(&mutex_);
+  detached.Update(ApplyRules());
+  return detached;
+}
+
+std::string Networks::ProxyName(const v1::Workload& workload) const {
+  return absl::StrCat("vx-", options_.instance_id, "-", workload.uid());
+}
+
+absl::Status Networks::Republish() {
+  absl::MutexLock lock(&mutex_);
+  return ApplyRules();
+}
+
+absl::Status Networks::StartProxy(const v1::Workload& workload, int life) {
+  network::PortProxyConfig proxy;
+  proxy.program = absl::StrCat(options_.bin_dir, "/vx-proxy");
+  proxy.name = ProxyName(workload);
+  proxy.ports = ProxiedPorts(workload);
+  proxy.life = life;
+  if (!proxy.ports.empty()) {
+    VX_ASSIGN_OR_RETURN(proxy.cgroup_procs, server_groups_.Make(workload.uid()));
+  }
+  return network::StartPortProxy(proxy);
+}
+
+absl::Status Networks::SetWayOut(const v1::NetworkAttachment& attachment, int netns) {
+  VX_ASSIGN_OR_RETURN(v1::Network network, store_.Read().FindNetwork(attachment.network()));
+  return network::SetGateways(ToPort(network, attachment), netns);
+}
+
+absl::Status Networks::Rename(const v1::Workload& workload) {
+  absl::MutexLock lock(&mutex_);
+  return SetNames(workload);
 }
 
 // What ended while nobody looked has its names no more, and what runs has them again after
 // the folder was lost.
 absl::Status Networks::ForgetEnded(const v1::Network& network) {
+  if (IsHostBridge(network)) return absl::OkStatus();
   VX_ASSIGN_OR_RETURN(std::vector<std::string> uids, ServerOf(network).Hosts());
   for (const std::string& uid : uids) {
     auto workload = store_.Read().GetWorkload(uid);

@@ -9,6 +9,7 @@
 #include "daemon/core/timestamps.h"
 #include "daemon/core/validation.h"
 #include "daemon/network/ipam.h"
+#include "daemon/network/link_messages.h"
 #include "daemon/network/links.h"
 
 namespace vx::core {
@@ -114,6 +115,21 @@ void CheckV6Subnet(const v1::NetworkSpec& spec, std::vector<FieldViolation>& out
                                                   "\" is no IPv6 /64, nor \"none\"")});
 }
 
+// What is served there is somebody else's.
+void CheckHostBridge(const v1::NetworkSpec& spec, std::vector<FieldViolation>& out) {
+  if (spec.host_bridge().empty()) return;
+  if (!network::CheckLinkName(spec.host_bridge()).ok()) {
+    out.push_back({"spec.host_bridge", absl::StrCat("\"", spec.host_bridge(),
+                                                    "\" is no link's name")});
+  }
+  const char* const own = "goes with networks of vx's own, not with a bridge of the host";
+  if (!spec.subnet().empty()) out.push_back({"spec.subnet", own});
+  if (!spec.gateway().empty()) out.push_back({"spec.gateway", own});
+  if (!spec.ipv6_subnet().empty()) out.push_back({"spec.ipv6_subnet", own});
+  if (spec.internal()) out.push_back({"spec.internal", own});
+  if (spec.isolated()) out.push_back({"spec.isolated", own});
+}
+
 }  // namespace
 
 std::vector<FieldViolation> ValidateNetwork(const v1::Network& network) {
@@ -132,9 +148,7 @@ std::vector<FieldViolation> ValidateNetwork(const v1::Network& network) {
     out.push_back({"spec.mtu", absl::StrCat(spec.mtu(), " is not between ", kLeastMtu, " and ",
                                             kMostMtu)});
   }
-  if (!spec.host_bridge().empty()) {
-    out.push_back({"spec.host_bridge", "bridges of the host are not supported yet"});
-  }
+  CheckHostBridge(spec, out);
   std::map<std::string, std::string> labels(network.labels().begin(), network.labels().end());
   for (auto& violation : ValidateLabels(labels)) out.push_back(std::move(violation));
   return out;
@@ -153,12 +167,17 @@ absl::StatusOr<v1::Network> Networks::Complete(store::View& view,
   *network.mutable_labels() = wanted.labels();
   *network.mutable_spec() = wanted.spec();
   v1::NetworkSpec& spec = *network.mutable_spec();
+  *network.mutable_create_time() = ToProto(absl::Now());
   if (spec.mtu() == 0) spec.set_mtu(kUsualMtu);
+  if (!spec.host_bridge().empty()) {
+    VX_RETURN_IF_ERROR(network::CheckBridge(spec.host_bridge()));
+    network.mutable_status()->set_bridge(spec.host_bridge());
+    return network;
+  }
   VX_ASSIGN_OR_RETURN(std::vector<Prefix> taken, Taken(view));
   VX_RETURN_IF_ERROR(ChooseV4(spec, options_.pool, taken));
   VX_RETURN_IF_ERROR(ChooseV6(spec, options_, taken));
   network.mutable_status()->set_bridge(BridgeName(network));
-  *network.mutable_create_time() = ToProto(absl::Now());
   return network;
 }
 

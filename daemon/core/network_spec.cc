@@ -1,5 +1,6 @@
 // What a workload may say of networks and ports.
 #include <algorithm>
+#include <optional>
 #include <set>
 
 #include "absl/strings/str_cat.h"
@@ -15,6 +16,9 @@ using Violations = std::vector<FieldViolation>;
 
 constexpr int kMostPort = 65535;
 constexpr int kMostNetworks = 16;
+constexpr int64_t kLeastRate = 1024;
+constexpr int64_t kMostRate = int64_t{1} << 40;
+constexpr char kWithout[] = "goes with a network: give --network NAME";
 
 void CheckNames(const v1::Workload& workload, Violations& out) {
   const v1::WorkloadSpec& spec = workload.spec();
@@ -29,9 +33,6 @@ void CheckNames(const v1::Workload& workload, Violations& out) {
     }
     if (!seen.insert(name).second) {
       out.push_back({"spec.networks", absl::StrCat("\"", name, "\" is there twice")});
-    }
-    if (name == kHostNetwork) {
-      out.push_back({"spec.networks", "\"host\" is not supported yet: use none or a network"});
     }
   }
   if (spec.networks_size() > kMostNetworks) {
@@ -95,12 +96,26 @@ void CheckNetworking(const v1::Workload& workload, Violations& out) {
   CheckNames(workload, out);
   CheckAddresses(spec, out);
   CheckPorts(spec, out);
+  const v1::Resources& limits = spec.resources();
+  const std::pair<const char*, std::optional<int64_t>> rates[] = {
+      {"spec.resources.network_receive_bytes",
+       limits.has_network_receive_bytes() ? std::optional(limits.network_receive_bytes())
+                                          : std::nullopt},
+      {"spec.resources.network_send_bytes", limits.has_network_send_bytes()
+                                                ? std::optional(limits.network_send_bytes())
+                                                : std::nullopt}};
+  for (const auto& [field, rate] : rates) {
+    if (rate && (*rate < kLeastRate || *rate > kMostRate)) {
+      out.push_back({field, absl::StrCat(*rate, " bytes a second is not between ", kLeastRate,
+                                         " and ", kMostRate)});
+    }
+    if (rate && !HasNetworks(spec)) out.push_back({field, kWithout});
+  }
   if (HasNetworks(spec)) return;
-  const char* const without = "goes with a network: give --network NAME";
-  if (spec.ports_size() > 0) out.push_back({"spec.ports", without});
-  if (spec.addresses_size() > 0) out.push_back({"spec.addresses", without});
-  if (!spec.mac().empty()) out.push_back({"spec.mac", without});
-  if (spec.aliases_size() > 0) out.push_back({"spec.aliases", without});
+  if (spec.ports_size() > 0) out.push_back({"spec.ports", kWithout});
+  if (spec.addresses_size() > 0) out.push_back({"spec.addresses", kWithout});
+  if (!spec.mac().empty()) out.push_back({"spec.mac", kWithout});
+  if (spec.aliases_size() > 0) out.push_back({"spec.aliases", kWithout});
 }
 
 }  // namespace vx::core

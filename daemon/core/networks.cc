@@ -8,6 +8,7 @@
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/network/ipam.h"
+#include "daemon/network/links.h"
 
 namespace vx::core {
 namespace {
@@ -266,12 +267,68 @@ absl::Status Networks::Join(store::Transaction& tx, const v1::Workload& workload
   return absl::OkStatus();
 }
 
+absl::Status Networks::JoinOne(store::Transaction& tx, const v1::Workload& workload) {
+  const v1::WorkloadSpec& spec = workload.spec();
+  VX_ASSIGN_OR_RETURN(v1::Network network, FindOrMake(tx, spec.networks(spec.networks_size() - 1)));
+  VX_ASSIGN_OR_RETURN(store::Member member,
+                      Choose(tx, network, workload, spec.networks_size() == 1));
+  return tx.PutMember(member);
+}
+
+absl::StatusOr<store::Member> Networks::MemberOf(const v1::Workload& workload,
+                                                 const std::string& network) const {
+  store::View view = store_.Read();
+  VX_ASSIGN_OR_RETURN(v1::Network found, view.FindNetwork(network));
+  VX_ASSIGN_OR_RETURN(std::vector<store::Member> all, view.MembershipsOf(workload.uid()));
+  for (store::Member& member : all) {
+    if (member.network_uid == found.uid()) return std::move(member);
+  }
+  return store::Member{found.uid(), workload.uid()};
+}
+
+absl::Status Networks::Leave(store::Transaction& tx, const v1::Workload& workload,
+                             const std::string& network) {
+  VX_ASSIGN_OR_RETURN(v1::Network found, tx.FindNetwork(network));
+  return tx.DeleteMember(found.uid(), workload.uid());
+}
+
+absl::StatusOr<std::string> Networks::NameOf(const std::string& network) const {
+  if (network == kDefaultNetwork) return network;
+  VX_ASSIGN_OR_RETURN(v1::Network found, store_.Read().FindNetwork(network));
+  return found.name();
+}
+
+absl::StatusOr<v1::NetworkAttachment> Networks::AttachmentTo(const v1::Workload& workload,
+                                                             const std::string& network) const {
+  VX_ASSIGN_OR_RETURN(std::vector<v1::NetworkAttachment> all, AttachmentsOf(workload));
+  std::set<std::string> taken;
+  bool has_way_out = false;
+  for (const v1::NetworkAttachment& one : workload.status().networks()) {
+    taken.insert(one.host_link());
+    has_way_out = has_way_out || one.gateways_size() > 0;
+  }
+  for (v1::NetworkAttachment& one : all) {
+    if (one.network() != network) continue;
+    int slot = 0;
+    auto is_taken = [&](const std::string& link) {
+      return taken.contains(link) || network::LinkExists(link);
+    };
+    while (is_taken(LinkName(workload.uid(), slot))) ++slot;
+    one.set_host_link(LinkName(workload.uid(), slot));
+    one.set_guest_link(absl::StrCat("eth", slot));
+    if (has_way_out) one.clear_gateways();
+    return std::move(one);
+  }
+  return absl::InternalError(absl::StrCat("no membership of network ", network));
+}
+
 absl::StatusOr<std::vector<v1::NetworkAttachment>> Networks::AttachmentsOf(
     const v1::Workload& workload) const {
   std::vector<v1::NetworkAttachment> attachments;
   if (!HasNetworks(workload.spec())) return attachments;
   store::View view = store_.Read();
   VX_ASSIGN_OR_RETURN(std::vector<store::Member> memberships, view.MembershipsOf(workload.uid()));
+  bool has_way_out = false;
   for (const std::string& name : workload.spec().networks()) {
     VX_ASSIGN_OR_RETURN(v1::Network network, view.FindNetwork(name));
     auto member = std::find_if(memberships.begin(), memberships.end(), [&](const auto& one) {
@@ -290,9 +347,10 @@ absl::StatusOr<std::vector<v1::NetworkAttachment>> Networks::AttachmentsOf(
       if (address.empty()) continue;
       attachment.add_addresses(absl::StrCat(address, "/", family.prefix.length));
       const std::string gateway = network::ToString(family.gateway);
-      if (slot == 0 && !network.spec().internal()) attachment.add_gateways(gateway);
+      if (!has_way_out && !network.spec().internal()) attachment.add_gateways(gateway);
       if (workload.spec().dns_size() == 0) attachment.add_name_servers(gateway);
     }
+    has_way_out = has_way_out || attachment.gateways_size() > 0;
     for (const std::string& server : workload.spec().dns()) attachment.add_name_servers(server);
   }
   return attachments;

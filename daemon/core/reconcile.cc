@@ -127,6 +127,10 @@ absl::Status Workloads::FinishOrUndo(driver::Driver& driver, v1::Workload& workl
       return FinishKill(driver, workload);
     case v1::OPERATION_TYPE_UPDATE:
       return UndoUpdate(driver, workload);
+    case v1::OPERATION_TYPE_RENAME:
+      // The new name was recorded in one go.
+      if (workload.name() != operation.target()) return absl::OkStatus();
+      return AbortedError("vxd stopped before the change was done");
     default:
       return AbortedError("vxd stopped before the change was done");
   }

@@ -46,7 +46,6 @@ v1::Workload NewWorkload(const v1::Workload& wanted) {
   if (workload.spec().restart() == v1::RESTART_POLICY_UNSPECIFIED) {
     workload.mutable_spec()->set_restart(v1::RESTART_POLICY_NO);
   }
-  if (workload.spec().networks_size() == 0) workload.mutable_spec()->add_networks("none");
   if (!workload.spec().has_stop_grace()) {
     workload.mutable_spec()->mutable_stop_grace()->set_seconds(kDefaultGraceSeconds);
   }
@@ -62,17 +61,17 @@ v1::Workload NewWorkload(const v1::Workload& wanted) {
   return workload;
 }
 
-absl::Status NameTakenError(const std::string& name) {
-  return Error(absl::StatusCode::kAlreadyExists, "NAME_TAKEN",
-               absl::StrCat("there is already a workload named \"", name, "\""),
-               absl::StrCat("choose another name, or remove it: vxctl rm ", name));
-}
-
 absl::Status CheckRunning(const v1::Workload& workload) {
   return IsActive(workload) ? absl::OkStatus() : NotRunning(workload);
 }
 
 }  // namespace
+
+absl::Status NameTakenError(const std::string& name) {
+  return Error(absl::StatusCode::kAlreadyExists, "NAME_TAKEN",
+               absl::StrCat("there is already a workload named \"", name, "\""),
+               absl::StrCat("choose another name, or remove it: vxctl rm ", name));
+}
 
 bool IsActive(const v1::Workload& workload) { return IsActive(workload.status().state()); }
 
@@ -102,12 +101,16 @@ absl::Status PutWithEvent(store::Transaction& tx, v1::EventType type,
   return tx.AppendEvent(std::move(event));
 }
 
-absl::StatusOr<Created> Workloads::Create(const v1::Workload& wanted, const CreateOptions& options,
+absl::StatusOr<Created> Workloads::Create(const v1::Workload& given, const CreateOptions& options,
                                           const RequestKey& request) {
   VX_ASSIGN_OR_RETURN(std::optional<v1::Operation> replayed, operations_.Replay(request));
   if (replayed) {
     auto workload = Load(replayed->workload_uid());
     return Created{*replayed, workload.ok() ? *workload : v1::Workload()};
+  }
+  v1::Workload wanted = given;
+  if (wanted.spec().networks_size() == 0) {
+    wanted.mutable_spec()->add_networks(networks_.default_network());
   }
   std::vector<FieldViolation> violations = ValidateWorkload(wanted);
   if (driver::Driver* driver = drivers_.Find(wanted.kind())) {
@@ -270,6 +273,45 @@ absl::StatusOr<v1::Operation> Workloads::Resume(const std::string& name,
   };
   return Submit(name, request,
                 {.type = v1::OPERATION_TYPE_RESUME, .check = CheckRunning, .body = body});
+}
+
+absl::StatusOr<v1::Operation> Workloads::Rename(const std::string& name,
+                                                const std::string& new_name,
+                                                const RequestKey& request) {
+  auto check = [&](const v1::Workload& workload) -> absl::Status {
+    if (!IsName(new_name)) {
+      return InvalidFields({{"new_name", absl::StrCat("\"", new_name, "\" is no name: use 1 to 63 "
+                                                      "of a-z, 0-9 and -, with a letter or digit "
+                                                      "at both ends")}});
+    }
+    VX_ASSIGN_OR_RETURN(bool taken, store_.Read().NameTaken(new_name));
+    return taken && workload.name() != new_name ? NameTakenError(new_name) : absl::OkStatus();
+  };
+  auto body = [this, new_name](OperationRun& run, const std::string& uid) {
+    return DoRename(run, uid, new_name);
+  };
+  return Submit(name, request, {.type = v1::OPERATION_TYPE_RENAME, .check = check, .body = body});
+}
+
+absl::StatusOr<v1::Operation> Workloads::Connect(const std::string& name,
+                                                 const std::string& network,
+                                                 const std::string& address,
+                                                 const RequestKey& request) {
+  VX_ASSIGN_OR_RETURN(std::string found, networks_.NameOf(network));
+  auto body = [this, found, address](OperationRun& run, const std::string& uid) {
+    return DoConnect(run, uid, found, address);
+  };
+  return Submit(name, request, {.type = v1::OPERATION_TYPE_NETWORK_CONNECT, .body = body});
+}
+
+absl::StatusOr<v1::Operation> Workloads::Disconnect(const std::string& name,
+                                                    const std::string& network,
+                                                    const RequestKey& request) {
+  VX_ASSIGN_OR_RETURN(std::string found, networks_.NameOf(network));
+  auto body = [this, found](OperationRun& run, const std::string& uid) {
+    return DoDisconnect(run, uid, found);
+  };
+  return Submit(name, request, {.type = v1::OPERATION_TYPE_NETWORK_DISCONNECT, .body = body});
 }
 
 absl::StatusOr<std::unique_ptr<driver::LogReader>> Workloads::OpenLog(

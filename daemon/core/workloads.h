@@ -28,6 +28,8 @@
 
 namespace vx::core {
 
+absl::Status NameTakenError(const std::string& name);
+
 // What Create promises: the operation, and the workload as recorded (empty when
 // an earlier, replayed request's workload is gone again).
 struct Created {
@@ -52,7 +54,7 @@ class Workloads {
     bool follow = false;
     driver::TerminalSize terminal_size = {};
   };
-  absl::StatusOr<Created> Create(const v1::Workload& wanted, const CreateOptions& options,
+  absl::StatusOr<Created> Create(const v1::Workload& given, const CreateOptions& options,
                                  const RequestKey& request);
   absl::StatusOr<v1::Operation> Update(const v1::Workload& wanted,
                                        const std::vector<std::string>& paths,
@@ -70,6 +72,16 @@ class Workloads {
                                      const RequestKey& request);
   absl::StatusOr<v1::Operation> Pause(const std::string& name, const RequestKey& request);
   absl::StatusOr<v1::Operation> Resume(const std::string& name, const RequestKey& request);
+  absl::StatusOr<v1::Operation> Rename(const std::string& name, const std::string& new_name,
+                                       const RequestKey& request);
+  // The address may be empty.
+  absl::StatusOr<v1::Operation> Connect(const std::string& name, const std::string& network,
+                                        const std::string& address, const RequestKey& request);
+  absl::StatusOr<v1::Operation> Disconnect(const std::string& name, const std::string& network,
+                                           const RequestKey& request);
+  // A connection to a TCP port inside, also to one of its loopback where the kind can.
+  // FAILED_PRECONDITION: NOT_RUNNING, NO_ADDRESS, PORT_CLOSED.
+  absl::StatusOr<UniqueFd> ConnectTo(const std::string& name, int port);
 
   // Waits for the driver when it is still probing.
   absl::StatusOr<std::unique_ptr<driver::LogReader>> OpenLog(const std::string& uid,
@@ -112,8 +124,6 @@ class Workloads {
  private:
   // --- lifecycle.cc: bodies of operations, on the pool. ---
   absl::Status DoCreate(OperationRun& run, const std::string& uid, const CreateOptions& options);
-  absl::Status DoUpdate(OperationRun& run, const std::string& uid, const v1::Workload& wanted,
-                        const std::vector<std::string>& paths);
   absl::Status DoDelete(OperationRun& run, const std::string& uid, bool force);
   absl::Status DoStart(OperationRun& run, const std::string& uid);
   absl::Status DoStop(OperationRun& run, const std::string& uid,
@@ -122,6 +132,28 @@ class Workloads {
                          std::optional<absl::Duration> grace);
   absl::Status DoKill(OperationRun& run, const std::string& uid, int signal);
   absl::Status DoFreeze(OperationRun& run, const std::string& uid, bool freeze);
+
+  // --- update.cc: more of them. ---
+  absl::Status DoUpdate(OperationRun& run, const std::string& uid, const v1::Workload& wanted,
+                        const std::vector<std::string>& paths);
+  absl::Status DoRename(OperationRun& run, const std::string& uid, const std::string& new_name);
+  absl::Status DoConnect(OperationRun& run, const std::string& uid, const std::string& network,
+                         const std::string& address);
+  absl::Status DoDisconnect(OperationRun& run, const std::string& uid,
+                            const std::string& network);
+  // Makes the host's rules what `workload` says in place of `before`; on an error all is as
+  // it was.
+  absl::Status Republish(v1::Workload before, v1::Workload workload, bool ports);
+  // For the ports that the kernel doesn't forward.
+  absl::Status StartProxy(const v1::Workload& workload);
+  // Puts what runs on one more network, which is recorded as one of its own.
+  absl::Status PlugIn(driver::Driver& driver, v1::Workload& workload, const std::string& network);
+  // Takes the network out of spec and status, unless what is left says that it can't go.
+  absl::Status ForgetNetwork(const std::string& network, v1::Workload& workload);
+  // Puts the workload on record together with what it becomes or ends to be a member of.
+  absl::Status Record(const v1::Workload& workload,
+                      const std::function<absl::Status(store::Transaction&)>& membership);
+  absl::Status FindWayOut(driver::Driver& driver, v1::Workload& workload);
 
   // Waits for the workload's driver and loads the workload.
   absl::StatusOr<driver::Driver*> Enter(OperationRun& run, const std::string& uid, Use use,

@@ -236,6 +236,20 @@ class Driver {
   // them from the spec.
   virtual absl::Status Update(const std::string& uid, const v1::Resources& resources) = 0;
 
+  // The network namespace of a run; invalid for a VM. FAILED_PRECONDITION (NOT_RUNNING)
+  // when there is no run.
+  virtual absl::StatusOr<UniqueFd> OpenNetns(const std::string& uid) = 0;
+  // Gives a run one more link, or takes it away, as far as that is the driver's. Plug
+  // returns where it is to be plugged in: a container's namespace as it is, a new card's
+  // tap (`host_link`), which is configured inside with Configure once it is. Unplug comes
+  // while the link is there. FAILED_PRECONDITION: NOT_RUNNING, or STOP_FIRST where this can
+  // only be done while stopped.
+  virtual absl::StatusOr<Endpoint> Plug(const std::string& uid,
+                                        const v1::NetworkAttachment& attachment) = 0;
+  virtual absl::Status Configure(const std::string& uid,
+                                 const v1::NetworkAttachment& attachment) = 0;
+  virtual absl::Status Unplug(const std::string& uid, const v1::NetworkAttachment& attachment) = 0;
+
   // Removes the run: processes, cgroups, namespaces, domain, shim, sockets, exit
   // record. Idempotent; ends what still runs.
   virtual absl::Status Delete(const std::string& uid) = 0;

@@ -59,10 +59,19 @@ struct FirewallPort {
   std::vector<Address> addresses;
 };
 
+// What a port may take and give in a second, in bytes; 0: as much as it likes. What is more
+// is dropped, so that senders slow down.
+struct FirewallLimit {
+  std::string link;
+  int64_t receive_bytes = 0;
+  int64_t send_bytes = 0;
+};
+
 struct FirewallConfig {
   std::vector<FirewallNetwork> networks;
   std::vector<FirewallPort> ports;
   std::vector<PublishedPort> published;
+  std::vector<FirewallLimit> limits;
 };
 
 // Thread-safe; calls take turns.

@@ -65,8 +65,13 @@ bool LinkExists(const std::string& name);
 //
 // Nobody needs to unplug: the pair goes with the namespace, which is quicker than RemoveLink.
 absl::Status PlugNetns(const std::string& bridge, const PortConfig& port, int netns);
+// The gateways of a link that is in the namespace already.
+absl::Status SetGateways(const PortConfig& port, int netns);
 // The same for a tap that is there: a port of the bridge, up. What is inside is the guest's.
 absl::Status PlugTap(const std::string& bridge, const PortConfig& port, const std::string& tap);
+
+// Takes it out of its bridge, and down; fine when it is not there.
+absl::Status UnplugTap(const std::string& tap);
 
 // Networks that the host has routes to, in any table, and those of its own addresses; default
 // routes, loopback, link-local and multicast ones aside. Sorted, each once.

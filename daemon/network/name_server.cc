@@ -285,6 +285,11 @@ absl::StatusOr<std::vector<std::string>> NameServer::Hosts() const {
   return uids;
 }
 
+UniqueFd NameServer::OpenProcess() const {
+  auto server = FindServer(DnsmasqPaths(config_.dir));
+  return server.has_value() ? std::move(server->pidfd) : UniqueFd();
+}
+
 absl::Status NameServer::Stop() {
   absl::MutexLock lock(&mutex_);
   VX_RETURN_IF_ERROR(EndDnsmasq(DnsmasqPaths(config_.dir)));

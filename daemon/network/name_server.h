@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/base/unique_fd.h"
 #include "daemon/network/address.h"
 
 namespace vx::network {
@@ -69,6 +70,8 @@ class NameServer {
   absl::Status RemoveHost(const std::string& uid);
   // The uids that are set, so that those of before can be removed.
   absl::StatusOr<std::vector<std::string>> Hosts() const;
+  // The process that runs; invalid when none does.
+  UniqueFd OpenProcess() const;
   // Ends it, and removes its folder. Fine when it does not run.
   absl::Status Stop();
 

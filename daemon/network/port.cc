@@ -78,6 +78,15 @@ absl::StatusOr<int> IndexInside(Netlink& inside, const std::string& name) {
   return index;
 }
 
+absl::Status AddGateways(Netlink& inside, int link, const PortConfig& port) {
+  for (const Address& gateway : port.gateways) {
+    VX_RETURN_IF_ERROR(
+        inside.Do(DefaultRouteMessage(link, gateway),
+                  absl::StrCat("make ", ToString(gateway), " the gateway of ", port.host_link)));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Configure(const PortConfig& port, int netns) {
   VX_ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(netns));
   VX_ASSIGN_OR_RETURN(const int link, IndexInside(inside, port.guest_link));
@@ -87,15 +96,16 @@ absl::Status Configure(const PortConfig& port, int netns) {
     VX_RETURN_IF_ERROR(inside.Do(AddressMessage(RTM_NEWADDR, NLM_F_CREATE, link, prefix),
                                  absl::StrCat("give ", ToString(prefix), " to ", port.host_link)));
   }
-  for (const Address& gateway : port.gateways) {
-    VX_RETURN_IF_ERROR(
-        inside.Do(DefaultRouteMessage(link, gateway),
-                  absl::StrCat("make ", ToString(gateway), " the gateway of ", port.host_link)));
-  }
-  return absl::OkStatus();
+  return AddGateways(inside, link, port);
 }
 
 }  // namespace
+
+absl::Status SetGateways(const PortConfig& port, int netns) {
+  VX_ASSIGN_OR_RETURN(Netlink inside, Netlink::OpenIn(netns));
+  VX_ASSIGN_OR_RETURN(const int link, IndexInside(inside, port.guest_link));
+  return AddGateways(inside, link, port);
+}
 
 absl::Status PlugNetns(const std::string& bridge, const PortConfig& port, int netns) {
   VX_RETURN_IF_ERROR(CheckLinkName(port.host_link));
@@ -119,6 +129,14 @@ absl::Status PlugTap(const std::string& bridge, const PortConfig& port, const st
   const NetlinkMessage messages[] = {std::move(join), BridgePortMessage(tap, port),
                                      LinkMessage(RTM_NEWLINK, 0, tap, true)};
   return netlink.Do(messages, absl::StrCat("plug ", tap, " into ", bridge));
+}
+
+absl::Status UnplugTap(const std::string& tap) {
+  if (!LinkExists(tap)) return absl::OkStatus();
+  VX_ASSIGN_OR_RETURN(Netlink netlink, Netlink::Open(NETLINK_ROUTE));
+  NetlinkMessage leave = LinkMessage(RTM_NEWLINK, 0, tap);
+  leave.Put32(IFLA_MASTER, 0);
+  return netlink.Do(leave, absl::StrCat("unplug ", tap));
 }
 
 }  // namespace vx::network

@@ -61,6 +61,9 @@ absl::Status StartPortProxy(const PortProxyConfig& config) {
   if (config.ports.empty()) return absl::OkStatus();
   std::vector<std::string> argv = {config.program, Mark(config.name),
                                    absl::StrCat("--life-fd=", kLifeFd)};
+  if (!config.cgroup_procs.empty()) {
+    argv.push_back(absl::StrCat("--cgroup-procs=", config.cgroup_procs));
+  }
   for (const ProxiedPort& port : config.ports) argv.push_back(Forward(port));
   VX_ASSIGN_OR_RETURN(Pipe complaints, MakePipe());
   VX_ASSIGN_OR_RETURN(
@@ -74,6 +77,11 @@ absl::Status StartPortProxy(const PortProxyConfig& config) {
                "choose another port, or end what listens on it");
 }
 
-absl::Status EndPortProxy(const std::string& name) { return EndAllMarked(Mark(name)); }
+absl::Status EndPortProxy(const std::string& name) {
+  const absl::Status ended = EndAllMarked(Mark(name));
+  // It may have ended by itself, with the workload.
+  ReapAdopted("vx-proxy");
+  return ended;
+}
 
 }  // namespace vx::network

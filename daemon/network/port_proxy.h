@@ -28,6 +28,8 @@ struct PortProxyConfig {
   std::vector<ProxiedPort> ports;
   // A pidfd: it ends with that process. Borrowed.
   int life = -1;
+  // Where not empty, it is put into the cgroup of this cgroup.procs.
+  std::string cgroup_procs;
 };
 
 // Starts it in the place of one of that name; without ports it only ends that. Returns when

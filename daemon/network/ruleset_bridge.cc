@@ -1,4 +1,6 @@
 // BridgeTable of ruleset.h: frames of a port carry what is the port's own.
+#include <algorithm>
+
 #include "absl/strings/ascii.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
@@ -61,7 +63,22 @@ std::string NotThroughTheHost(const FirewallConfig& config, bool v6) {
   return rules;
 }
 
-// $0 and $1: NotThroughTheHost. Servers of DHCP and routers are the host alone.
+// Rules that drop what is more than a port may have.
+std::string Limits(const FirewallConfig& config, bool received) {
+  constexpr int64_t kLeastBurst = 256 << 10;
+  std::string rules;
+  for (const FirewallLimit& limit : config.limits) {
+    const int64_t rate = received ? limit.receive_bytes : limit.send_bytes;
+    if (rate <= 0) continue;
+    // A frame may be one of 64 KiB that is cut up later.
+    absl::StrAppend(&rules, "    ", received ? "oifname " : "iifname ", Quoted(limit.link),
+                    " limit rate over ", rate, " bytes/second burst ",
+                    std::max(kLeastBurst, rate / 10), " bytes drop\n");
+  }
+  return rules;
+}
+
+// $2 and $3: Limits. $0 and $1: NotThroughTheHost. Servers of DHCP and routers are the host alone.
 constexpr char kChains[] = R"(
   chain from_port {
     type filter hook prerouting priority -300; policy accept;
@@ -95,7 +112,10 @@ $1    ip6 saddr fe80::/10 accept
   chain to_port {
     type filter hook postrouting priority 0; policy accept;
     meta pkttype { broadcast, multicast } oifname . ether saddr @macs drop
-  }
+$2  }
+  chain limited {
+    type filter hook prerouting priority -310; policy accept;
+$3  }
 )";
 
 }  // namespace
@@ -103,7 +123,8 @@ $1    ip6 saddr fe80::/10 accept
 std::string BridgeTable(absl::string_view table, const FirewallConfig& config) {
   return absl::StrCat(Opening("bridge", table), Sets(config),
                       absl::Substitute(kChains, NotThroughTheHost(config, false),
-                                       NotThroughTheHost(config, true)),
+                                       NotThroughTheHost(config, true), Limits(config, true),
+                                       Limits(config, false)),
                       "}\n");
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
+#include "daemon/core/networks.h"
 #include "vx/v1/event_service.pb.h"
 #include "vx/v1/image_service.pb.h"
 #include "vx/v1/network_service.pb.h"
@@ -35,13 +36,30 @@ absl::Status Denied(const Caller& caller, const std::string& what, v1::Permissio
       hint);
 }
 
+// What setting the field takes.
+v1::Permission PermissionOf(const FieldDescriptor* field, const Message& message) {
+  // The host's own network, of all words that a network may be called by.
+  if (message.GetDescriptor() == v1::WorkloadSpec::descriptor() &&
+      field->number() == v1::WorkloadSpec::kNetworksFieldNumber) {
+    for (const std::string& name : static_cast<const v1::WorkloadSpec&>(message).networks()) {
+      if (name == core::kHostNetwork) return v1::PERMISSION_HOST_ACCESS;
+    }
+  }
+  // A bridge of the host's, where anybody's frames pass.
+  if (message.GetDescriptor() == v1::NetworkSpec::descriptor() &&
+      field->number() == v1::NetworkSpec::kHostBridgeFieldNumber) {
+    return v1::PERMISSION_HOST_ACCESS;
+  }
+  return field->options().GetExtension(v1::field_permission);
+}
+
 // The first field set in `message`, at any depth, that the caller may not set.
 absl::Status CheckFields(const Caller& caller, const Message& message, const std::string& path) {
   std::vector<const FieldDescriptor*> fields;
   message.GetReflection()->ListFields(message, &fields);
   for (const FieldDescriptor* field : fields) {
     const std::string name = absl::StrCat(path, path.empty() ? "" : ".", field->name());
-    const v1::Permission needed = field->options().GetExtension(v1::field_permission);
+    const v1::Permission needed = PermissionOf(field, message);
     if (needed != v1::PERMISSION_UNSPECIFIED && !caller.permissions.contains(needed)) {
       return Denied(caller, name, needed);
     }

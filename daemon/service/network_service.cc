@@ -8,17 +8,6 @@
 #include "daemon/service/paging.h"
 
 namespace vx::service {
-namespace {
-
-absl::Status NotYet(const std::string& workload) {
-  return Error(absl::StatusCode::kUnimplemented, "NOT_YET",
-               absl::StrCat("\"", workload, "\" has the networks that it was made with: to change "
-                            "them is not supported yet"),
-               "make it anew with the networks that it is to have: --network NAME");
-}
-
-}  // namespace
-
 grpc::ServerUnaryReactor* NetworkService::CreateNetwork(Call* call,
                                                         const v1::CreateNetworkRequest* request,
                                                         v1::CreateNetworkResponse* response) {
@@ -63,15 +52,22 @@ grpc::ServerUnaryReactor* NetworkService::DeleteNetwork(Call* call,
 
 grpc::ServerUnaryReactor* NetworkService::ConnectNetwork(Call* call,
                                                          const v1::ConnectNetworkRequest* request,
-                                                         v1::ConnectNetworkResponse*) {
-  return Unary(context_, call, request,
-               [=](const Caller&) { return NotYet(request->workload()); });
+                                                         v1::ConnectNetworkResponse* response) {
+  return Unary(context_, call, request, [=, this](const Caller& caller) {
+    return Answer(context_.core.workloads().Connect(request->workload(), request->network(),
+                                                    request->address(), KeyOf(caller, *request)),
+                  response);
+  });
 }
 
 grpc::ServerUnaryReactor* NetworkService::DisconnectNetwork(
-    Call* call, const v1::DisconnectNetworkRequest* request, v1::DisconnectNetworkResponse*) {
-  return Unary(context_, call, request,
-               [=](const Caller&) { return NotYet(request->workload()); });
+    Call* call, const v1::DisconnectNetworkRequest* request,
+    v1::DisconnectNetworkResponse* response) {
+  return Unary(context_, call, request, [=, this](const Caller& caller) {
+    return Answer(context_.core.workloads().Disconnect(request->workload(), request->network(),
+                                                       KeyOf(caller, *request)),
+                  response);
+  });
 }
 
 }  // namespace vx::service

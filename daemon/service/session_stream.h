@@ -20,6 +20,43 @@ namespace vx::service {
 // INVALID_ARGUMENT when it is too large.
 absl::StatusOr<driver::TerminalSize> ToSize(const v1::TerminalSize& size);
 
+// What a caller's message is, in whatever words its call has for it.
+enum class CallerPart { kStart, kInput, kEnd, kSize, kOther };
+
+template <typename Request>
+CallerPart PartOf(const Request& message) {
+  switch (message.part_case()) {
+    case Request::kStart:
+      return CallerPart::kStart;
+    case Request::kStdinData:
+      return CallerPart::kInput;
+    case Request::kStdinEof:
+      return CallerPart::kEnd;
+    case Request::kResize:
+      return CallerPart::kSize;
+    default:
+      return CallerPart::kOther;
+  }
+}
+inline CallerPart PartOf(const v1::ForwardPortRequest& message) {
+  switch (message.part_case()) {
+    case v1::ForwardPortRequest::kStart:
+      return CallerPart::kStart;
+    case v1::ForwardPortRequest::kData:
+      return CallerPart::kInput;
+    case v1::ForwardPortRequest::kEof:
+      return CallerPart::kEnd;
+    default:
+      return CallerPart::kOther;
+  }
+}
+
+template <typename Request>
+std::string* InputOf(Request& message) {
+  return message.mutable_stdin_data();
+}
+inline std::string* InputOf(v1::ForwardPortRequest& message) { return message.mutable_data(); }
+
 // The caller's half: messages are taken one at a time, and only when the command has
 // taken the input before them. The other half is PumpedStream's.
 template <typename Request, typename Response>
@@ -86,11 +123,11 @@ class SessionStream : public PumpedStream<Response, grpc::ServerBidiReactor<Requ
     if (!opened_) return TakeFirst(ok);
     absl::MutexLock lock(&mutex_);
     if (stopped_) return;
-    if (ok && message_.part_case() == Request::kStart) {
+    if (ok && PartOf(message_) == CallerPart::kStart) {
       return Fail(InvalidFields({{"start", "was sent twice"}}));
     }
     read_ended_ = !ok;
-    if (ok ? message_.part_case() == Request::kStdinEof : EndsWithItsCaller()) {
+    if (ok ? PartOf(message_) == CallerPart::kEnd : EndsWithItsCaller()) {
       closing_ = input_ != nullptr;
       return PassOn();
     }
@@ -102,7 +139,7 @@ class SessionStream : public PumpedStream<Response, grpc::ServerBidiReactor<Requ
 
   void TakeFirst(bool ok) {
     absl::Status status = InvalidFields({{"start", "is missing: it has to be the first message"}});
-    if (ok && message_.part_case() == Request::kStart) {
+    if (ok && PartOf(message_) == CallerPart::kStart) {
       status = context_.authorizer.Authorize(call_->peer(), message_).status();
       opened_ = true;
       if (status.ok()) status = Open(message_.start());
@@ -115,16 +152,16 @@ class SessionStream : public PumpedStream<Response, grpc::ServerBidiReactor<Requ
   }
 
   absl::Status TakePart() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    const bool input =
-        message_.part_case() == Request::kStdinData || message_.part_case() == Request::kResize;
-    if (!input) return Handle(message_);
+    const CallerPart part = PartOf(message_);
+    if (part != CallerPart::kInput && part != CallerPart::kSize) return Handle(message_);
     if (input_ == nullptr) return InvalidFields({{"stdin_data", "is of no use without stdin"}});
-    if (message_.part_case() == Request::kStdinData) {
-      pending_ = message_.stdin_data();
-      return absl::OkStatus();
+    if (part == CallerPart::kInput) pending_ = std::move(*InputOf(message_));
+    if constexpr (requires { message_.resize(); }) {
+      if (part == CallerPart::kSize) {
+        VX_ASSIGN_OR_RETURN(driver::TerminalSize size, ToSize(message_.resize()));
+        input_->Resize(size).IgnoreError();
+      }
     }
-    VX_ASSIGN_OR_RETURN(driver::TerminalSize size, ToSize(message_.resize()));
-    input_->Resize(size).IgnoreError();
     return absl::OkStatus();
   }
 

@@ -90,6 +90,9 @@ grpc::ServerUnaryReactor* SystemService::Doctor(Call* call, const v1::DoctorRequ
                                                 v1::DoctorResponse* response) {
   auto run = [=, this](const Caller&) {
     *response->add_checks() = CheckStateDir(facts_.state_dir);
+    for (v1::Check& check : context_.core.networks().Doctor()) {
+      *response->add_checks() = std::move(check);
+    }
     for (const v1::DriverInfo& info : context_.core.drivers().Infos()) {
       driver::Driver* driver = context_.core.drivers().Find(info.kind());
       if (driver == nullptr) {

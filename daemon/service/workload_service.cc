@@ -10,6 +10,7 @@
 #include "daemon/core/timestamps.h"
 #include "daemon/service/attach_stream.h"
 #include "daemon/service/exec_stream.h"
+#include "daemon/service/forward_stream.h"
 #include "daemon/service/log_stream.h"
 #include "daemon/service/paging.h"
 #include "daemon/service/stats_stream.h"
@@ -211,6 +212,23 @@ grpc::ServerWriteReactor<v1::StreamLogsResponse>* WorkloadService::StreamLogs(
     return new Refusal<grpc::ServerWriteReactor<v1::StreamLogsResponse>>(caller.status());
   }
   auto* stream = new LogStream(context_, *request);
+  stream->Begin();
+  return stream;
+}
+
+grpc::ServerUnaryReactor* WorkloadService::RenameWorkload(Call* call,
+                                                          const v1::RenameWorkloadRequest* request,
+                                                          v1::RenameWorkloadResponse* response) {
+  return service::Unary(context_, call, request, [=, this](const Caller& caller) {
+    return Answer(context_.core.workloads().Rename(request->name(), request->new_name(),
+                                                   KeyOf(caller, *request)),
+                  response);
+  });
+}
+
+grpc::ServerBidiReactor<v1::ForwardPortRequest, v1::ForwardPortResponse>*
+WorkloadService::ForwardPort(Call* call) {
+  auto* stream = new ForwardStream(context_, call);
   stream->Begin();
   return stream;
 }

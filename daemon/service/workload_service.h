@@ -35,6 +35,10 @@ class WorkloadService : public v1::WorkloadService::CallbackService {
       Call*, const v1::StreamLogsRequest*) override;
   grpc::ServerBidiReactor<v1::ExecRequest, v1::ExecResponse>* Exec(Call*) override;
   grpc::ServerBidiReactor<v1::AttachRequest, v1::AttachResponse>* Attach(Call*) override;
+  Unary* RenameWorkload(Call*, const v1::RenameWorkloadRequest*,
+                        v1::RenameWorkloadResponse*) override;
+  grpc::ServerBidiReactor<v1::ForwardPortRequest, v1::ForwardPortResponse>* ForwardPort(
+      Call*) override;
   grpc::ServerWriteReactor<v1::StreamStatsResponse>* StreamStats(
       Call*, const v1::StreamStatsRequest*) override;
 

@@ -41,7 +41,7 @@ bool ParseMac(const std::string& text, uint8_t (&mac)[6]);
 // Bounds; the kernel's own are not smaller.
 inline constexpr size_t kMaxLinkName = 15;
 inline constexpr uint32_t kMaxMtu = 65535;
-inline constexpr size_t kMaxNics = 24;
+inline constexpr size_t kMaxNics = 22;
 inline constexpr size_t kMaxNicAddresses = 64;
 
 // nullptr, or what is wrong with it.

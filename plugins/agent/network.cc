@@ -1,5 +1,6 @@
 #include "plugins/agent/network.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include <algorithm>
@@ -24,6 +25,9 @@ bool Note(Complaints& complaints, const std::string& what, int error) {
   if (error != 0) complaints.push_back(what + ": " + strerror(error));
   return error == 0;
 }
+
+// What is there already is fine.
+int Again(int error) { return error == EEXIST ? 0 : error; }
 
 std::string Lower(std::string text) {
   for (char& c : text) c = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -76,12 +80,13 @@ void Configure(RouteSocket& kernel, int index, const BootNic& nic, Complaints& c
   IpAddress address;
   for (const std::string& text : nic.addresses) {
     if (!ParsePrefix(text, address)) continue;
-    Note(complaints, "address " + text + " of " + name, kernel.AddAddress(index, address));
+    Note(complaints, "address " + text + " of " + name,
+         Again(kernel.AddAddress(index, address)));
   }
   for (const std::string& text : nic.gateways) {
     if (!ParseAddress(text, address)) continue;
     Note(complaints, "way out by " + text + " on " + name,
-         kernel.AddDefaultRoute(index, address));
+         Again(kernel.AddDefaultRoute(index, address)));
   }
 }
 
@@ -121,6 +126,20 @@ std::vector<std::string> SetUpLinks(const std::vector<BootNic>& nics, int timeou
   }
   if (!nics.empty()) AwaitCarriers(kernel, news, nics, complaints);
   return complaints;
+}
+
+int TakeDown(const std::string& mac) {
+  RouteSocket kernel;
+  std::vector<Link> links;
+  if (const int error = kernel.ListLinks(links); error != 0) return error;
+  const Link* link = Find(links, {.mac = mac});
+  return link == nullptr ? ENODEV : kernel.SetDown(link->index);
+}
+
+bool HasCard(const std::string& mac) {
+  RouteSocket kernel;
+  std::vector<Link> links;
+  return kernel.ListLinks(links) == 0 && Find(links, {.mac = mac}) != nullptr;
 }
 
 void SetUpNetwork(const BootConfig& config) {

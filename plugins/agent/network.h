@@ -17,4 +17,10 @@ void SetUpNetwork(const BootConfig& config);
 // The part of it that is about links: one sentence for each thing that could not be had.
 std::vector<std::string> SetUpLinks(const std::vector<BootNic>& nics, int timeout_ms);
 
+// Takes the card with this hardware address down, which its routes go with; an errno.
+int TakeDown(const std::string& mac);
+
+// Whether there is a network card with this hardware address.
+bool HasCard(const std::string& mac);
+
 }  // namespace vx::agent

@@ -173,6 +173,12 @@ int RouteSocket::SetUp(int index) {
   return Ask(RouteMessage(RTM_NEWLINK, NLM_F_ACK, body));
 }
 
+int RouteSocket::SetDown(int index) {
+  ifinfomsg body = OfLink(index);
+  body.ifi_change = IFF_UP;
+  return Ask(RouteMessage(RTM_NEWLINK, NLM_F_ACK, body));
+}
+
 int RouteSocket::AddAddress(int index, const IpAddress& address) {
   ifaddrmsg body = {};
   body.ifa_family = FamilyOf(address);

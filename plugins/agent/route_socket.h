@@ -68,6 +68,7 @@ class RouteSocket {
   int Rename(int index, const std::string& name);
   int SetMtu(int index, uint32_t mtu);
   int SetUp(int index);
+  int SetDown(int index);
   // Usable at once: nobody is asked whether it has the address too. Fine when it is
   // there.
   int AddAddress(int index, const IpAddress& address);

@@ -25,7 +25,8 @@ constexpr int kPortTimeoutMs = 100;
 constexpr int kMaxReads = 16;
 
 constexpr const char* kFeatures[] = {"exec",  "files",  "stats", "addresses", "mount",
-                                     "clock", "freeze", "grow",  "cpus",      "shutdown"};
+                                     "clock", "freeze", "grow",  "cpus",      "shutdown",
+                                     "links"};
 
 bool Parse(google::protobuf::MessageLite& message, std::string_view body) {
   return message.ParseFromArray(body.data(), static_cast<int>(body.size()));

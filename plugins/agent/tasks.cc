@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "plugins/agent/file.h"
+#include "plugins/agent/network.h"
 #include "plugins/agent/statistics.h"
 #include "plugins/agent/system.h"
 
@@ -32,6 +33,24 @@ bool MountShare(const v1::MountShare& share) {
   if (!MakeDirs(share.target())) return false;
   const unsigned long flags = MS_NODEV | MS_NOSUID | (share.read_only() ? MS_RDONLY : 0);
   return mount(share.tag().c_str(), share.target().c_str(), "virtiofs", flags, nullptr) == 0;
+}
+
+v1::Reply ConfigureLink(const v1::ConfigureLink& wanted) {
+  v1::Reply reply;
+  BootNic nic;
+  if (!DecodeNic(wanted.nic(), nic) || CheckNic(nic) != nullptr) {
+    reply.set_error(EINVAL);
+  } else if (!HasCard(nic.mac)) {
+    reply.set_error(ENODEV);
+  } else if (wanted.down()) {
+    reply.set_error(TakeDown(nic.mac));
+  } else {
+    for (const std::string& complaint : SetUpLinks({nic}, 0)) {
+      reply.set_error(EIO);
+      reply.set_message(complaint);
+    }
+  }
+  return reply;
 }
 
 bool SetClock(int64_t unix_nanos) {
@@ -83,6 +102,8 @@ v1::Reply Tasks::Do(const v1::Request& request) {
     case v1::Request::kOnlineCpus:
       reply.mutable_onlined_cpus()->set_cpus(static_cast<uint32_t>(UseAllCpus()));
       return reply;
+    case v1::Request::kConfigureLink:
+      return ConfigureLink(request.configure_link());
     case v1::Request::kShutdown:
       shutdown_();
       return reply;

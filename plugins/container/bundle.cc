@@ -14,7 +14,7 @@ using nlohmann::json;
 
 constexpr uint32_t kIds = 65536;
 
-constexpr const char* kNamespaces[] = {"pid", "network", "ipc", "uts", "mount", "cgroup"};
+constexpr const char* kNamespaces[] = {"pid", "ipc", "uts", "mount", "cgroup"};
 
 // What of the kernel's own a container has no business with.
 constexpr const char* kMasked[] = {"/proc/acpi",
@@ -71,8 +71,11 @@ json Mounts(const BundleSpec& spec) {
       Mount("/dev/pts", "devpts", "devpts",
             {"nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"}),
       Mount("/dev/shm", "tmpfs", "shm", {"nosuid", "noexec", "nodev", "mode=1777", "size=64m"}),
-      Mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}),
-      Mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", access})};
+      Mount("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"})};
+  // A new one is of a network namespace, which has to be of the same user namespace.
+  mounts.push_back(spec.host_network
+                       ? Mount("/sys", "bind", "/sys", {"bind", "ro", "nosuid", "noexec", "nodev"})
+                       : Mount("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", access}));
   if (!spec.init_program.empty()) {
     mounts.push_back(Mount(kInitInside, "bind", spec.init_program.c_str(),
                            {"bind", "ro", "nosuid", "nodev", "exec"}));
@@ -184,21 +187,22 @@ json Resources(const BundleSpec& spec) {
   return out;
 }
 
-json Namespaces(const Confinement& confinement) {
+json Namespaces(const BundleSpec& spec) {
   json out = json::array();
   for (const char* type : kNamespaces) out.push_back({{"type", type}});
-  if (confinement.user_namespace) out.push_back({{"type", "user"}});
+  if (!spec.host_network) out.push_back({{"type", "network"}});
+  if (spec.confinement.user_namespace) out.push_back({{"type", "user"}});
   return out;
 }
 
 json Linux(const BundleSpec& spec) {
   const Confinement& confinement = spec.confinement;
-  json out = {{"namespaces", Namespaces(confinement)},
+  json out = {{"namespaces", Namespaces(spec)},
               {"cgroupsPath", spec.cgroup},
               {"resources", Resources(spec)},
-              {"devices", Devices(confinement)},
-              // The network is the container's own: all its ports are its users'.
-              {"sysctl", {{"net.ipv4.ip_unprivileged_port_start", "0"}}}};
+              {"devices", Devices(confinement)}};
+  // Where the network is the container's own, all its ports are its users'.
+  if (!spec.host_network) out["sysctl"] = {{"net.ipv4.ip_unprivileged_port_start", "0"}};
   if (confinement.user_namespace) {
     const json mapping = {{{"containerID", 0}, {"hostID", spec.first_id}, {"size", kIds}}};
     out["uidMappings"] = mapping;

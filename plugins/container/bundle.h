@@ -28,6 +28,8 @@ struct BundleSpec {
   std::string cgroup;
   cgroup::CgroupMode cgroup_mode = cgroup::CgroupMode::kV2;
   int oom_score_adj = 0;
+  // No network namespace of its own.
+  bool host_network = false;
   std::string seccomp_file;
   // vx-init on the host, to run the command under; empty: the command is the first
   // process.

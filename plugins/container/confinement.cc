@@ -114,4 +114,8 @@ absl::StatusOr<Confinement> ToConfinement(const v1::WorkloadSpec& spec) {
   return confinement;
 }
 
+bool IsOnHostNetwork(const v1::WorkloadSpec& spec) {
+  return spec.networks_size() == 1 && spec.networks(0) == "host";
+}
+
 }  // namespace vx::container

@@ -40,6 +40,7 @@ std::vector<FieldViolation> CheckConfinement(const v1::WorkloadSpec& spec);
 absl::StatusOr<Confinement> ToConfinement(const v1::WorkloadSpec& spec);
 
 // Whether the spec wants no system-call filter, or one of its own; neither: the default.
+bool IsOnHostNetwork(const v1::WorkloadSpec& spec);
 bool IsUnfiltered(const v1::WorkloadSpec& spec);
 bool HasOwnFilter(const v1::WorkloadSpec& spec);
 

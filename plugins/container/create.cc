@@ -102,7 +102,7 @@ absl::StatusOr<driver::Endpoint> ContainerDriver::Create(const v1::Workload& wor
   VX_FAULT_POINT("start.container.bundle");
   VX_ASSIGN_OR_RETURN(Shim shim, LaunchShim(uid, workload.spec()));
   VX_FAULT_POINT("start.container.shim");
-  VX_ASSIGN_OR_RETURN(driver::Endpoint endpoint, OpenEndpoint(uid));
+  VX_ASSIGN_OR_RETURN(driver::Endpoint endpoint, EndpointOf(uid));
   VX_RETURN_IF_ERROR(AddRun(uid, std::move(shim)));
   std::move(undo).Cancel();
   return endpoint;
@@ -130,6 +130,7 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   VX_ASSIGN_OR_RETURN(cgroup::CgroupLayout cgroups, Cgroups());
   bundle.cgroup_mode = cgroups.mode;
   bundle.oom_score_adj = driver::WorkloadOomScore();
+  bundle.host_network = IsOnHostNetwork(spec);
   const std::string dir = layout_.Run(uid);
   VX_ASSIGN_OR_RETURN(bundle.files, WriteNameFiles(workload, bundle.process.hostname, dir));
   VX_RETURN_IF_ERROR(WriteRunNotes(dir, {bundle.process.stop_signal, bundle.process.argv[0],
@@ -178,12 +179,33 @@ absl::StatusOr<ContainerDriver::Shim> ContainerDriver::LaunchShim(
   return shim;
 }
 
-absl::StatusOr<driver::Endpoint> ContainerDriver::OpenEndpoint(const std::string& uid) const {
+absl::StatusOr<driver::Endpoint> ContainerDriver::EndpointOf(const std::string& uid) const {
   VX_ASSIGN_OR_RETURN(std::string pid,
                       ReadFile(absl::StrCat(layout_.Run(uid), "/", shim::kInitPid)));
   driver::Endpoint endpoint;
   VX_ASSIGN_OR_RETURN(endpoint.netns, OpenFile(absl::StrCat("/proc/", pid, "/ns/net"), O_RDONLY));
   return endpoint;
+}
+
+absl::StatusOr<UniqueFd> ContainerDriver::OpenNetns(const std::string& uid) {
+  VX_RETURN_IF_ERROR(LiveShim(uid).status());
+  VX_ASSIGN_OR_RETURN(driver::Endpoint endpoint, EndpointOf(uid));
+  return std::move(endpoint.netns);
+}
+
+// A link is put into the namespace from outside, and that is all there is to it.
+absl::StatusOr<driver::Endpoint> ContainerDriver::Plug(const std::string& uid,
+                                                       const v1::NetworkAttachment&) {
+  VX_RETURN_IF_ERROR(LiveShim(uid).status());
+  return EndpointOf(uid);
+}
+
+absl::Status ContainerDriver::Configure(const std::string&, const v1::NetworkAttachment&) {
+  return absl::OkStatus();
+}
+
+absl::Status ContainerDriver::Unplug(const std::string&, const v1::NetworkAttachment&) {
+  return absl::OkStatus();
 }
 
 absl::Status ContainerDriver::Delete(const std::string& uid) {

@@ -49,6 +49,11 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
   absl::Status Pause(const std::string& uid) override;
   absl::Status Resume(const std::string& uid) override;
   absl::Status Update(const std::string& uid, const v1::Resources& resources) override;
+  absl::StatusOr<UniqueFd> OpenNetns(const std::string& uid) override;
+  absl::StatusOr<driver::Endpoint> Plug(const std::string& uid,
+                                        const v1::NetworkAttachment& attachment) override;
+  absl::Status Configure(const std::string& uid, const v1::NetworkAttachment& attachment) override;
+  absl::Status Unplug(const std::string& uid, const v1::NetworkAttachment& attachment) override;
   absl::Status Delete(const std::string& uid) override;
   absl::Status Release(const std::string& uid) override;
 
@@ -88,7 +93,7 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
   // Path of the profile that a workload runs under; empty: none.
   absl::StatusOr<std::string> SeccompFile(const std::string& uid, const v1::WorkloadSpec& spec);
   absl::StatusOr<Shim> LaunchShim(const std::string& uid, const v1::WorkloadSpec& spec) const;
-  absl::StatusOr<driver::Endpoint> OpenEndpoint(const std::string& uid) const;
+  absl::StatusOr<driver::Endpoint> EndpointOf(const std::string& uid) const;
   absl::Status RemoveRun(const std::string& uid);
 
   // --- run.cc ---

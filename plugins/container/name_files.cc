@@ -4,6 +4,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/driver/name_texts.h"
+#include "plugins/container/confinement.h"
 
 namespace vx::container {
 
@@ -11,13 +12,20 @@ absl::StatusOr<std::vector<FileInside>> WriteNameFiles(const v1::Workload& workl
                                                        const std::string& hostname,
                                                        const std::string& dir) {
   std::vector<FileInside> files;
-  if (workload.status().networks_size() == 0) return files;
+  std::string resolver, hosts;
+  if (IsOnHostNetwork(workload.spec())) {
+    resolver = ReadFile("/etc/resolv.conf").value_or("");
+    hosts = absl::StrCat(ReadFile("/etc/hosts").value_or(""), "127.0.1.1 ", hostname, "\n");
+  } else if (workload.status().networks_size() > 0) {
+    resolver = driver::ResolverText(workload.status());
+    hosts = driver::HostsText(workload.status(), hostname);
+  } else {
+    return files;
+  }
   files = {{absl::StrCat(dir, "/resolv.conf"), "/etc/resolv.conf"},
            {absl::StrCat(dir, "/hosts"), "/etc/hosts"}};
-  VX_RETURN_IF_ERROR(
-      WriteFileAtomic(files[0].source, driver::ResolverText(workload.status()), 0644));
-  VX_RETURN_IF_ERROR(WriteFileAtomic(files[1].source,
-                                     driver::HostsText(workload.status(), hostname), 0644));
+  VX_RETURN_IF_ERROR(WriteFileAtomic(files[0].source, resolver, 0644));
+  VX_RETURN_IF_ERROR(WriteFileAtomic(files[1].source, hosts, 0644));
   return files;
 }
 

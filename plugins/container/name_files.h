@@ -17,7 +17,8 @@ struct FileInside {
   std::string target;
 };
 
-// Writes them into `dir`. None for a workload that is on no network.
+// Writes them into `dir`. The host's own for a workload on the host's network; none for one
+// that is on no network.
 absl::StatusOr<std::vector<FileInside>> WriteNameFiles(const v1::Workload& workload,
                                                        const std::string& hostname,
                                                        const std::string& dir);

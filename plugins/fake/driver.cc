@@ -319,6 +319,28 @@ absl::Status FakeDriver::Update(const std::string& uid, const v1::Resources& res
   return absl::OkStatus();
 }
 
+absl::StatusOr<UniqueFd> FakeDriver::OpenNetns(const std::string& uid) {
+  absl::MutexLock lock(&mutex_);
+  VX_RETURN_IF_ERROR(FindActive(uid).status());
+  return UniqueFd();
+}
+
+absl::StatusOr<driver::Endpoint> FakeDriver::Plug(const std::string& uid,
+                                                  const v1::NetworkAttachment&) {
+  VX_RETURN_IF_ERROR(Enter("plug", uid));
+  absl::MutexLock lock(&mutex_);
+  VX_RETURN_IF_ERROR(FindActive(uid).status());
+  return driver::Endpoint{};
+}
+
+absl::Status FakeDriver::Configure(const std::string& uid, const v1::NetworkAttachment&) {
+  return Enter("configure", uid);
+}
+
+absl::Status FakeDriver::Unplug(const std::string& uid, const v1::NetworkAttachment&) {
+  return Enter("unplug", uid);
+}
+
 absl::Status FakeDriver::Delete(const std::string& uid) {
   VX_RETURN_IF_ERROR(Enter("delete", uid));
   absl::MutexLock lock(&mutex_);

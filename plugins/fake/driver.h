@@ -53,6 +53,12 @@ class FakeDriver : public driver::Driver, private driver::Console {
   absl::Status Pause(const std::string& uid) override;
   absl::Status Resume(const std::string& uid) override;
   absl::Status Update(const std::string& uid, const v1::Resources& resources) override;
+  // Nothing is plugged in anywhere.
+  absl::StatusOr<UniqueFd> OpenNetns(const std::string& uid) override;
+  absl::StatusOr<driver::Endpoint> Plug(const std::string& uid,
+                                        const v1::NetworkAttachment& attachment) override;
+  absl::Status Configure(const std::string& uid, const v1::NetworkAttachment& attachment) override;
+  absl::Status Unplug(const std::string& uid, const v1::NetworkAttachment& attachment) override;
   absl::Status Delete(const std::string& uid) override;
   absl::Status Release(const std::string& uid) override;
 

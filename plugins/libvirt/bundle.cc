@@ -63,16 +63,6 @@ std::vector<agent::BootTmpfs> ToTmpfs(const v1::WorkloadSpec& spec) {
   return all;
 }
 
-agent::BootNic ToNic(const v1::NetworkAttachment& attachment) {
-  agent::BootNic nic;
-  nic.mac = attachment.mac();
-  nic.link = attachment.guest_link();
-  nic.mtu = static_cast<uint32_t>(attachment.mtu());
-  nic.addresses = {attachment.addresses().begin(), attachment.addresses().end()};
-  nic.gateways = {attachment.gateways().begin(), attachment.gateways().end()};
-  return nic;
-}
-
 void SetNetworks(const v1::WorkloadStatus& status, agent::BootConfig& config) {
   if (status.networks_size() == 0) return;
   for (const v1::NetworkAttachment& attachment : status.networks()) {
@@ -83,6 +73,16 @@ void SetNetworks(const v1::WorkloadStatus& status, agent::BootConfig& config) {
 }
 
 }  // namespace
+
+agent::BootNic ToNic(const v1::NetworkAttachment& attachment) {
+  agent::BootNic nic;
+  nic.mac = attachment.mac();
+  nic.link = attachment.guest_link();
+  nic.mtu = static_cast<uint32_t>(attachment.mtu());
+  nic.addresses = {attachment.addresses().begin(), attachment.addresses().end()};
+  nic.gateways = {attachment.gateways().begin(), attachment.gateways().end()};
+  return nic;
+}
 
 absl::Status MakeBundle(const Paths& paths, const v1::Workload& workload,
                         const driver::Base& base) {

@@ -25,4 +25,7 @@ absl::StatusOr<v1::ImageConfig> ReadImageConfig(const Paths& paths, const std::s
 absl::StatusOr<std::string> EncodeProcess(const driver::Process& process,
                                           const v1::Workload& workload);
 
+// A guest's end of one of its networks.
+agent::BootNic ToNic(const v1::NetworkAttachment& attachment);
+
 }  // namespace vx::libvirt

@@ -20,46 +20,54 @@ namespace {
 // QEMU counts in pages, libvirt in KiB.
 constexpr int64_t kBalloonSlack = 64 * 1024;
 
-// Notices that a domain's balloon changed, from its making on.
-class BalloonWatch {
+// Notices events of a domain, from its making on.
+class EventWatch {
  public:
-  explicit BalloonWatch(virDomainPtr domain) : connection_(virDomainGetConnect(domain)) {
+  EventWatch(virDomainPtr domain, int event, virConnectDomainEventGenericCallback note)
+      : connection_(virDomainGetConnect(domain)) {
     auto* state = new std::shared_ptr<State>(state_);
     id_ = virConnectDomainEventRegisterAny(
-        connection_, domain, VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE, VIR_DOMAIN_EVENT_CALLBACK(Note),
-        state, [](void* opaque) { delete static_cast<std::shared_ptr<State>*>(opaque); });
+        connection_, domain, event, note, state,
+        [](void* opaque) { delete static_cast<std::shared_ptr<State>*>(opaque); });
     if (id_ < 0) delete state;
   }
-  ~BalloonWatch() {
+  ~EventWatch() {
     if (id_ >= 0) virConnectDomainEventDeregisterAny(connection_, id_);
   }
-  BalloonWatch(const BalloonWatch&) = delete;
-  BalloonWatch& operator=(const BalloonWatch&) = delete;
+  EventWatch(const EventWatch&) = delete;
+  EventWatch& operator=(const EventWatch&) = delete;
 
-  // False when there was no change since the last call, by `deadline`.
-  bool WaitChange(absl::Time deadline) {
+  // False when there was none since the last call, by `deadline`.
+  bool Wait(absl::Time deadline) {
     absl::MutexLock lock(&state_->mutex);
-    state_->mutex.AwaitWithDeadline(absl::Condition(&state_->changed), deadline);
-    return std::exchange(state_->changed, false);
+    state_->mutex.AwaitWithDeadline(absl::Condition(&state_->noted), deadline);
+    return std::exchange(state_->noted, false);
+  }
+
+  // For a callback, which is of a form of its own for each event.
+  static void Note(void* opaque) {
+    State& state = **static_cast<std::shared_ptr<State>*>(opaque);
+    absl::MutexLock lock(&state.mutex);
+    state.noted = true;
   }
 
  private:
   // Outlives the watch where an event is under way.
   struct State {
     absl::Mutex mutex;
-    bool changed ABSL_GUARDED_BY(mutex) = false;
+    bool noted ABSL_GUARDED_BY(mutex) = false;
   };
-
-  static void Note(virConnectPtr, virDomainPtr, unsigned long long, void* opaque) {
-    State& state = **static_cast<std::shared_ptr<State>*>(opaque);
-    absl::MutexLock lock(&state.mutex);
-    state.changed = true;
-  }
 
   const virConnectPtr connection_;
   std::shared_ptr<State> state_ = std::make_shared<State>();
   int id_ = -1;
 };
+
+void OnBalloon(virConnectPtr, virDomainPtr, unsigned long long, void* opaque) {
+  EventWatch::Note(opaque);
+}
+
+void OnDevice(virConnectPtr, virDomainPtr, const char*, void* opaque) { EventWatch::Note(opaque); }
 
 }  // namespace
 
@@ -111,14 +119,15 @@ absl::StatusOr<int64_t> Domain::Memory() {
 
 absl::Status Domain::SetMemory(int64_t bytes, absl::Duration timeout) {
   const absl::Time deadline = absl::Now() + timeout;
-  BalloonWatch watch(domain_.get());
+  EventWatch watch(domain_.get(), VIR_DOMAIN_EVENT_ID_BALLOON_CHANGE,
+                   VIR_DOMAIN_EVENT_CALLBACK(OnBalloon));
   if (virDomainSetMemoryFlags(domain_.get(), bytes / 1024, VIR_DOMAIN_AFFECT_LIVE) < 0) {
     return LibvirtError("cannot change the VM's memory");
   }
   while (true) {
     VX_ASSIGN_OR_RETURN(int64_t now, Memory());
     if (std::abs(now - bytes) <= kBalloonSlack) return absl::OkStatus();
-    if (watch.WaitChange(deadline)) continue;
+    if (watch.Wait(deadline)) continue;
     return Error(absl::StatusCode::kDeadlineExceeded, "BALLOON",
                  absl::StrCat("the guest has ", now >> 20, " MiB and can't be brought to ",
                               bytes >> 20));
@@ -143,6 +152,31 @@ absl::Status Domain::PlugProcessors(int count) {
     return absl::OkStatus();
   }
   return LibvirtError("cannot plug in processors");
+}
+
+absl::Status Domain::Attach(const std::string& xml) {
+  if (virDomainAttachDeviceFlags(domain_.get(), xml.c_str(), VIR_DOMAIN_AFFECT_LIVE) == 0) {
+    return absl::OkStatus();
+  }
+  return LibvirtError("cannot plug in a device");
+}
+
+absl::Status Domain::Detach(const std::string& xml, absl::Duration timeout) {
+  EventWatch watch(domain_.get(), VIR_DOMAIN_EVENT_ID_DEVICE_REMOVED,
+                   VIR_DOMAIN_EVENT_CALLBACK(OnDevice));
+  const absl::Time deadline = absl::Now() + timeout;
+  // Asked once more, it is not found when it has gone.
+  do {
+    if (virDomainDetachDeviceFlags(domain_.get(), xml.c_str(), VIR_DOMAIN_AFFECT_LIVE) < 0) {
+      const int code = virGetLastError() == nullptr ? 0 : virGetLastError()->code;
+      if (code == VIR_ERR_DEVICE_MISSING || code == VIR_ERR_OPERATION_FAILED) {
+        return absl::OkStatus();
+      }
+      return LibvirtError("cannot take a device out");
+    }
+  } while (watch.Wait(deadline));
+  return Error(absl::StatusCode::kDeadlineExceeded, "DEVICE_STAYS",
+               "the guest does not let go of the device");
 }
 
 absl::Status Domain::WaitReconnected() {

@@ -43,6 +43,12 @@ class Domain {
   // Plugs in more; the guest has to put them to use.
   absl::Status PlugProcessors(int count);
 
+  // Plugs a device in, given as its XML; the guest has to notice.
+  absl::Status Attach(const std::string& xml);
+  // Takes one out: returns when the guest has let go of it. DEADLINE_EXCEEDED
+  // (DEVICE_STAYS). Fine when it is not there.
+  absl::Status Detach(const std::string& xml, absl::Duration timeout);
+
   // Returns when libvirt is on speaking terms with the domain's QEMU, which after
   // an opening takes a moment; an error when it is gone.
   absl::Status WaitReconnected();

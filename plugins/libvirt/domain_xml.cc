@@ -16,6 +16,7 @@ constexpr int kTranslationCacheMib = 64;
 
 // Of PCI; q35 has its own devices in 0 and 31.
 constexpr int kDiskSlot = 2, kSerialSlot = 3, kBalloonSlot = 4, kNicSlot = 5;
+constexpr int kSpareCards = 2, kSpareSlot = 27;
 
 pugi::xml_node Text(pugi::xml_node parent, const char* name, const std::string& value) {
   pugi::xml_node node = parent.append_child(name);
@@ -114,14 +115,26 @@ void AddBalloon(pugi::xml_node devices) {
 }
 
 // No boot from the network: its ROM would cost start time.
-void AddNic(pugi::xml_node devices, const Nic& nic, int slot) {
+pugi::xml_node AddNic(pugi::xml_node devices, const Nic& nic) {
   pugi::xml_node card = Child(devices, "interface", "type", "ethernet");
   Child(card, "mac", "address", nic.mac);
   Set(Child(card, "target", "dev", nic.host_link), "managed", "yes");
   Child(card, "model", "type", "virtio");
   if (nic.mtu > 0) Child(card, "mtu", "size", absl::StrCat(nic.mtu));
   Child(card, "rom", "enabled", "no");
-  SetSlot(card, slot);
+  return card;
+}
+
+// The root bus takes no card while the machine runs; below each of these there is room for
+// one. Behind the devices, where they cost the guest's start least.
+void AddRoomForCards(pugi::xml_node devices) {
+  for (int i = 0; i < kSpareCards; ++i) {
+    pugi::xml_node port = Child(devices, "controller", "type", "pci");
+    // 0 is the root bus.
+    Set(port, "index", absl::StrCat(i + 1));
+    Set(port, "model", "pcie-root-port");
+    SetSlot(port, kSpareSlot + i);
+  }
 }
 
 void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
@@ -131,7 +144,8 @@ void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
   Set(Child(devices, "controller", "type", "usb"), "model", "none");
   SetSlot(Child(devices, "controller", "type", "virtio-serial"), kSerialSlot);
   int slot = kNicSlot;
-  for (const Nic& nic : spec.nics) AddNic(devices, nic, slot++);
+  for (const Nic& nic : spec.nics) SetSlot(AddNic(devices, nic), slot++);
+  if (!spec.nics.empty()) AddRoomForCards(devices);
   AddPorts(devices, spec);
   AddBalloon(devices);
 }
@@ -158,6 +172,14 @@ std::string KernelCommandLine(bool kvm) {
       " tsc=reliable no_timer_check noreplace-smp mitigations=off cryptomgr.notests nokaslr";
   return absl::StrCat("console=ttyS0 panic=-1 quiet 8250.nr_uarts=1 reboot=t",
                       kvm ? "" : kEmulated);
+}
+
+std::string NicXml(const Nic& nic) {
+  pugi::xml_document document;
+  AddNic(document, nic);
+  std::ostringstream text;
+  document.save(text, "", pugi::format_raw | pugi::format_no_declaration);
+  return text.str();
 }
 
 std::string DomainXml(const DomainSpec& spec) {

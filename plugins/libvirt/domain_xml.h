@@ -47,6 +47,9 @@ struct DomainSpec {
 
 std::string DomainXml(const DomainSpec& spec);
 
+// Of one more card for a domain that runs; its place is libvirt's choice.
+std::string NicXml(const Nic& nic);
+
 // 32 hex digits as 8-4-4-4-12.
 std::string UuidOf(const std::string& uid);
 

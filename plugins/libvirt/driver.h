@@ -52,6 +52,11 @@ class LibvirtDriver : public driver::Driver, private driver::Sessions, private d
   absl::Status Pause(const std::string& uid) override;
   absl::Status Resume(const std::string& uid) override;
   absl::Status Update(const std::string& uid, const v1::Resources& resources) override;
+  absl::StatusOr<UniqueFd> OpenNetns(const std::string& uid) override;
+  absl::StatusOr<driver::Endpoint> Plug(const std::string& uid,
+                                        const v1::NetworkAttachment& attachment) override;
+  absl::Status Configure(const std::string& uid, const v1::NetworkAttachment& attachment) override;
+  absl::Status Unplug(const std::string& uid, const v1::NetworkAttachment& attachment) override;
   absl::Status Delete(const std::string& uid) override;
   absl::Status Release(const std::string& uid) override;
 
@@ -85,6 +90,8 @@ class LibvirtDriver : public driver::Driver, private driver::Sessions, private d
   // The run while it has not ended; FAILED_PRECONDITION (NOT_RUNNING).
   absl::StatusOr<MachinePtr> FindRunning(const std::string& uid);
   absl::StatusOr<Domain> FindDomain(const Machine& machine) const;
+  // --- network.cc ---
+  absl::Status TakeDown(const Machine& machine, const v1::NetworkAttachment& attachment) const;
   absl::StatusOr<driver::Process> ReadProcess(const std::string& uid) const;
   absl::Status Launch(const MachinePtr& machine, const v1::Workload& workload,
                       const Equipment& equipment);

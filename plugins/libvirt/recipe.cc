@@ -65,6 +65,11 @@ std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec) {
                                                         " network cards, not for ",
                                                         spec.networks_size())});
   }
+  if (spec.networks_size() > 0 && spec.networks(0) == "host") {
+    violations.push_back({"spec.networks", "a VM has a network of its own and can't be given the "
+                                           "host's: use a network, or a bridge of the host's "
+                                           "(vxctl network create --host-bridge)"});
+  }
   CheckConfinement(spec, violations);
   return violations;
 }

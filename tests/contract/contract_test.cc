@@ -166,6 +166,8 @@ void ContractTest::ExpectNothingRuns(const std::string& uid) {
   EXPECT_THAT(driver().Pause(uid), IsNotRunning());
   EXPECT_THAT(driver().Resume(uid), IsNotRunning());
   EXPECT_THAT(driver().Stats(uid).status(), IsNotRunning());
+  EXPECT_THAT(driver().OpenNetns(uid).status(), IsNotRunning());
+  EXPECT_THAT(driver().Plug(uid, v1::NetworkAttachment()).status(), IsNotRunning());
   VX_EXPECT_OK(driver().Stop(uid, absl::Seconds(60)));
   VX_EXPECT_OK(driver().Update(uid, v1::Resources()));
 }

@@ -90,6 +90,14 @@ TEST_F(Lifecycle, TheEndpointIsTheNetworkThatTheCommandGets) {
   ASSERT_EQ(fstat(endpoint->netns.get(), &ours), 0);
   ASSERT_EQ(stat(path.c_str(), &theirs), 0) << path;
   EXPECT_EQ(ours.st_ino, theirs.st_ino);
+  auto netns = driver().OpenNetns(workload.uid());
+  ASSERT_TRUE(netns.ok()) << netns.status();
+  ASSERT_EQ(fstat(netns->get(), &ours), 0);
+  EXPECT_EQ(ours.st_ino, theirs.st_ino);
+  auto again = driver().Plug(workload.uid(), v1::NetworkAttachment());
+  ASSERT_TRUE(again.ok()) << again.status();
+  ASSERT_EQ(fstat(again->netns.get(), &ours), 0);
+  EXPECT_EQ(ours.st_ino, theirs.st_ino);
 }
 
 TEST_F(Lifecycle, AnUnknownWorkloadHasNothing) {

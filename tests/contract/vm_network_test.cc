@@ -3,6 +3,7 @@
 #include <signal.h>
 
 #include "absl/strings/str_cat.h"
+#include "daemon/base/error.h"
 #include "daemon/base/subprocess.h"
 #include "tests/contract/contract_test.h"
 
@@ -150,6 +151,31 @@ TEST_F(VmNetwork, AnotherLinkOfTheTapsNameIsNamedAndKept) {
   EXPECT_FALSE(LinkExists(workload.status().networks(0).host_link()));
   EXPECT_TRUE(LinkExists(taken));
   Host({"ip", "link", "delete", taken});
+}
+
+TEST_F(VmNetwork, ACardIsPluggedInAndOutWhileItRuns) {
+  const v1::Workload workload = Networked();
+  LaunchNetworked(workload);
+  v1::Workload more = workload;
+  Join(2, more);
+  v1::NetworkAttachment third = more.status().networks(2);
+  third.clear_addresses();
+  third.add_addresses("10.100.0.9/24");
+  auto endpoint = driver().Plug(workload.uid(), third);
+  ASSERT_TRUE(endpoint.ok()) << endpoint.status();
+  EXPECT_EQ(endpoint->tap, third.host_link());
+  Host({"ip", "link", "set", third.host_link(), "master", Bridge(1), "up"});
+  VX_ASSERT_OK(driver().Configure(workload.uid(), third));
+  VX_EXPECT_OK(driver().Configure(workload.uid(), third));  // again
+  Host({"busybox", "ping", "-c", "1", "-W", "20", "10.100.0.9"});
+  VX_ASSERT_OK(driver().Unplug(workload.uid(), third));
+  EXPECT_FALSE(LinkExists(third.host_link()));
+  VX_EXPECT_OK(driver().Unplug(workload.uid(), third));  // again
+  // One of those that it booted with is taken down, and stays for so long.
+  VX_ASSERT_OK(driver().Unplug(workload.uid(), workload.status().networks(1)));
+  EXPECT_FALSE(RunCommand({"busybox", "ping", "-c", "1", "-W", "1", "10.100.0.2"})->exit_code == 0);
+  EXPECT_EQ(ErrorReason(driver().Plug(workload.uid(), workload.status().networks(1)).status()),
+            "STOP_FIRST");
 }
 
 }  // namespace

@@ -42,12 +42,10 @@ TEST_F(RequestsTest, WhatIsNotSupportedYetIsRefusedNotIgnored) {
   v1::Workload wanted = Spec("web", {"true"});
   wanted.mutable_spec()->add_mounts()->set_target("/data");
   wanted.mutable_spec()->set_restart(v1::RESTART_POLICY_ALWAYS);
-  wanted.mutable_spec()->add_networks("host");
   wanted.mutable_spec()->mutable_health();
   wanted.mutable_spec()->add_tmpfs()->set_target("tmp");
   EXPECT_THAT(Fields(Refused(wanted)), testing::UnorderedElementsAre(
-                                           "spec.mounts", "spec.restart", "spec.networks",
-                                           "spec.health", "spec.tmpfs[0].target"));
+                                           "spec.mounts", "spec.restart",                                            "spec.health", "spec.tmpfs[0].target"));
 }
 
 TEST_F(RequestsTest, ANameIsTakenOnce) {

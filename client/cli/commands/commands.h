@@ -16,6 +16,8 @@ Action DeclareKill(Arguments& arguments);
 Action DeclarePause(Arguments& arguments);
 Action DeclareResume(Arguments& arguments);
 Action DeclareRm(Arguments& arguments);
+Action DeclareRename(Arguments& arguments);
+Action DeclarePortForward(Arguments& arguments);
 Action DeclareUpdate(Arguments& arguments);
 Action DeclareLs(Arguments& arguments);
 Action DeclareInspect(Arguments& arguments);

@@ -24,7 +24,7 @@ struct NetworkFlags {
   OutputFlags output;
   std::vector<std::string> names;
   std::string name;
-  std::string subnet, gateway, ipv6_subnet;
+  std::string subnet, gateway, ipv6_subnet, host_bridge;
   std::string mtu;
   std::vector<std::string> labels;
   bool internal = false;
@@ -97,6 +97,7 @@ absl::StatusOr<v1::Network> ToNetwork(const NetworkFlags& flags) {
   spec->set_subnet(flags.subnet);
   spec->set_gateway(flags.gateway);
   spec->set_ipv6_subnet(flags.ipv6_subnet);
+  spec->set_host_bridge(flags.host_bridge);
   spec->set_internal(flags.internal);
   spec->set_isolated(flags.isolated);
   int mtu = 0;
@@ -139,6 +140,57 @@ int Rm(Context& context, const NetworkFlags& flags) {
   return exit_status;
 }
 
+struct MemberFlags {
+  std::string network;
+  std::string workload;
+  std::string address;
+  bool no_wait = false;
+};
+
+int ConnectMember(Context& context, const MemberFlags& flags) {
+  auto connection = context.Connect();
+  if (!connection.ok()) return Report(connection.status());
+  v1::ConnectNetworkRequest request;
+  request.set_network(flags.network);
+  request.set_workload(flags.workload);
+  request.set_address(flags.address);
+  auto response = (*connection)->ConnectNetwork(request);
+  if (!response.ok()) return Report(response.status());
+  return Conclude(context, response->operation(), flags.no_wait, flags.workload);
+}
+
+int DisconnectMember(Context& context, const MemberFlags& flags) {
+  auto connection = context.Connect();
+  if (!connection.ok()) return Report(connection.status());
+  v1::DisconnectNetworkRequest request;
+  request.set_network(flags.network);
+  request.set_workload(flags.workload);
+  auto response = (*connection)->DisconnectNetwork(request);
+  if (!response.ok()) return Report(response.status());
+  return Conclude(context, response->operation(), flags.no_wait, flags.workload);
+}
+
+std::shared_ptr<MemberFlags> DeclareMember(Arguments& arguments) {
+  auto flags = std::make_shared<MemberFlags>();
+  arguments.Word("NETWORK", &flags->network, "The network");
+  arguments.Word("NAME", &flags->workload, "The workload: name, uid or beginning of a uid");
+  arguments.Flag("--no-wait", &flags->no_wait, "Print the operation's id instead of waiting");
+  return flags;
+}
+
+Action DeclareNetworkConnect(Arguments& arguments) {
+  auto flags = DeclareMember(arguments);
+  arguments.Option("--ip", &flags->address, "ADDRESS", "The one that it is to have there");
+  arguments.Example("vxctl network connect lab web --ip 10.20.0.7");
+  return [flags](Context& context) { return ConnectMember(context, *flags); };
+}
+
+Action DeclareNetworkDisconnect(Arguments& arguments) {
+  auto flags = DeclareMember(arguments);
+  arguments.Example("vxctl network disconnect lab web");
+  return [flags](Context& context) { return DisconnectMember(context, *flags); };
+}
+
 Action DeclareNetworkLs(Arguments& arguments) {
   auto flags = std::make_shared<NetworkFlags>();
   DeclareListOutput(arguments, &flags->output);
@@ -162,6 +214,8 @@ Action DeclareNetworkCreate(Arguments& arguments) {
   arguments.Option("--gateway", &flags->gateway, "ADDRESS", "The host's address in it");
   arguments.Option("--ipv6-subnet", &flags->ipv6_subnet, "PREFIX",
                    "A /64, or none; a unique local one when left out");
+  arguments.Option("--host-bridge", &flags->host_bridge, "LINK",
+                   "A bridge that the host has, left as it is: addresses come from who serves it");
   arguments.Option("--mtu", &flags->mtu, "BYTES", "Of a frame's payload");
   arguments.Flag("--internal", &flags->internal, "Without a way out");
   arguments.Flag("--isolated", &flags->isolated, "Its workloads don't reach one another");
@@ -186,6 +240,8 @@ Action DeclareNetwork(Arguments& arguments) {
   arguments.Verb("ls", "The networks of this host", DeclareNetworkLs);
   arguments.Verb("inspect", "All about networks", DeclareNetworkInspect);
   arguments.Verb("rm", "Remove networks", DeclareNetworkRm);
+  arguments.Verb("connect", "Put a workload on a network", DeclareNetworkConnect);
+  arguments.Verb("disconnect", "Take a workload off a network", DeclareNetworkDisconnect);
   arguments.Example("vxctl network ls");
   return nullptr;
 }

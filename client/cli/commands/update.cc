@@ -13,10 +13,13 @@
 namespace vx::cli {
 namespace {
 
+constexpr char kNoPorts[] = "none";
+
 struct UpdateFlags {
   std::string name;
   SpecFlags spec;  // its resources only
   std::vector<std::string> labels;
+  std::vector<std::string> ports;
   std::optional<std::string> autostart;
   bool no_wait = false;
 };
@@ -50,13 +53,14 @@ void FillMask(const UpdateFlags& flags, google::protobuf::FieldMask* mask) {
     mask->add_paths(absl::StrCat("spec.resources.", field));
   }
   if (flags.autostart.has_value()) mask->add_paths("spec.autostart");
+  if (!flags.ports.empty()) mask->add_paths("spec.ports");
 }
 
 absl::StatusOr<v1::Operation> Begin(Context& context, const UpdateFlags& flags) {
   v1::UpdateWorkloadRequest request;
   FillMask(flags, request.mutable_update_mask());
   if (request.update_mask().paths().empty()) {
-    return UsageError("nothing to change", "give --label, --autostart or a limit, e.g. --memory");
+    return UsageError("nothing to change", "give --label, --publish, --autostart or a limit, e.g. --memory");
   }
   v1::Workload* workload = request.mutable_workload();
   workload->set_name(flags.name);
@@ -64,6 +68,9 @@ absl::StatusOr<v1::Operation> Begin(Context& context, const UpdateFlags& flags) 
   if (flags.autostart.has_value()) {
     VX_ASSIGN_OR_RETURN(bool on, ParseSwitch("--autostart", *flags.autostart));
     workload->mutable_spec()->set_autostart(on);
+  }
+  if (flags.ports != std::vector<std::string>{kNoPorts}) {
+    VX_RETURN_IF_ERROR(FillPorts(flags.ports, workload->mutable_spec()));
   }
   VX_ASSIGN_OR_RETURN(client::Connection * connection, context.Connect());
   if (!flags.labels.empty()) VX_RETURN_IF_ERROR(MergeLabels(*connection, flags, workload));
@@ -87,8 +94,11 @@ Action DeclareUpdate(Arguments& arguments) {
   arguments.Option("--autostart", &flags->autostart, "on|off",
                    "Start it whenever the host was booted");
   arguments.Flag("--no-wait", &flags->no_wait, "Print the operation's id instead of waiting");
-  for (const char* name : {"--restart", "-p,--publish"}) arguments.NotYet(name, true);
-  arguments.Example("vxctl update web --cpus 2 -m 1G -l tier=front");
+  arguments.List("-p,--publish", &flags->ports, "[IP:]HOST:GUEST[/udp]",
+                 "All ports that it publishes from now on; none: no more");
+  arguments.NotYet("--restart", true);
+  arguments.Example(
+      "vxctl update web --cpus 2 -m 1G -l tier=front\nvxctl update web -p 8080:80 -p 8443:443");
   return [flags](Context& context) { return Update(context, *flags); };
 }
 

@@ -64,7 +64,7 @@ Words Daemon::CommandLine(const Options& options) const {
   // The log goes to a file, for vxd may outlive a reader of a pipe.
   Append(line, {"sh", "-c", "exec \"$@\" >>\"$0\" 2>&1", dir_ + "/vxd.log"});
   Append(line, {Program("vxd"), "--state-dir", state_dir(), "--runtime-dir", runtime_dir(), "--set",
-                absl::StrCat("vm.embed_cache=", kEmbedCache)});
+                absl::StrCat("vm.embed_cache=", kEmbedCache), "--set", "network.default=none"});
   Append(line, options.args);
   return line;
 }
