@@ -23,6 +23,7 @@ absl::StatusOr<v1::ImageConfig> ReadImageConfig(const Paths& paths, const std::s
 // What the guest's agent is told: what to run, and what the workload's status says of its
 // networks. INVALID_ARGUMENT (BAD_PROCESS) when a guest can't be given it.
 absl::StatusOr<std::string> EncodeProcess(const driver::Process& process,
-                                          const v1::Workload& workload);
+                                          const v1::Workload& workload,
+                                          const std::vector<driver::MountSource>& sources = {});
 
 }  // namespace vx::libvirt

@@ -12,6 +12,8 @@
 namespace vx::libvirt {
 namespace {
 
+constexpr absl::Duration kKillTimeout = absl::Seconds(10);
+
 // Where there is nothing to keep a bound of ours with, there is none.
 absl::Status WhereItCan(const absl::Status& status) {
   return ErrorReason(status) == "CGROUP_CONTROLLERS" ? absl::OkStatus() : status;
@@ -88,6 +90,11 @@ absl::StatusOr<cgroup::CgroupStats> QemuGroups::Stats(const std::string& uid) co
 bool QemuGroups::WentOver(const std::string& uid) const {
   auto group = Open(uid);
   return group.ok() && group->cgroup->OomKills() > 0;
+}
+
+absl::Status QemuGroups::Kill(const std::string& uid) const {
+  VX_ASSIGN_OR_RETURN(Group group, Open(uid));
+  return group.cgroup->Exists() ? group.cgroup->Kill(kKillTimeout) : absl::OkStatus();
 }
 
 absl::Status QemuGroups::Remove(const std::string& uid) const {
