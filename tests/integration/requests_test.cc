@@ -46,7 +46,7 @@ TEST_F(RequestsTest, WhatIsNotSupportedYetIsRefusedNotIgnored) {
   wanted.mutable_spec()->mutable_health();
   wanted.mutable_spec()->add_tmpfs()->set_target("tmp");
   EXPECT_THAT(Fields(Refused(wanted)), testing::UnorderedElementsAre(
-                                           "spec.mounts", "spec.restart", "spec.networks",
+                                           "spec.mounts[0].source", "spec.restart", "spec.networks",
                                            "spec.health", "spec.tmpfs[0].target"));
 }
 
