@@ -135,7 +135,7 @@ TEST_F(BlockVolumeTest, ADiskKeepsWhatOneVmAtATimeWrites) {
                 Succeeds());
     ASSERT_THAT(Vxctl({"run", "-d", "--kind=vm", "--name", "user", "-v", "disk:/data", "busybox",
                        "--", "sh", "-c", "cat /data/f; stat -c %u /data/f; "
-                       "head -c 100000000 /dev/zero > /data/big 2>&1 || echo full; sleep 1000"}),
+                       "dd if=/dev/zero of=/data/big bs=1M count=100 2>&1 || echo full; sleep 1000"}),
                 Succeeds());
     EXPECT_TRUE(vx().WaitForLog("user", "full")) << vx().Logs("user");
     EXPECT_THAT(vx().Logs("user"), HasSubstr("kept\n9\n"));
