@@ -82,6 +82,48 @@ TEST_P(VolumesTest, AVolumeSurvivesTheDaemonAndSoDoesItsUser) {
   EXPECT_EQ(*ReadFile(path + "/still"), "still\n");
 }
 
+// Volumes on a btrfs in a file.
+class FullVolumeTest : public EachKindTest {
+ protected:
+  void SetUp() override {
+    EachKindTest::SetUp();
+    point_ = vx().state_dir() + "/volumes";
+    const std::string image = vx().dir() + "/btrfs";
+    const std::string script = "truncate -s 200M " + image + " && mkfs.btrfs -q " + image +
+                               " >/dev/null && mount -o loop " + image + " " + point_;
+    const Result mounted = RunProgram({"sh", "-c", script});
+    if (mounted.code != 0) GTEST_SKIP() << "no loop devices or btrfs here: " << mounted.err;
+    mounted_ = true;
+  }
+  void TearDown() override {
+    vx().RemoveWorkloads();
+    Vxctl({"volume", "prune", "-y"});
+    if (mounted_) {
+      EXPECT_THAT(RunProgram({"umount", point_}), Succeeds());
+    }
+    (void)unlink((vx().dir() + "/btrfs").c_str());
+    EachKindTest::TearDown();
+  }
+
+  std::string point_;
+  bool mounted_ = false;
+};
+VX_EACH_KIND(FullVolumeTest);
+
+TEST_P(FullVolumeTest, OnlyItsWorkloadIsToldThatItIsFull) {
+  ASSERT_THAT(Vxctl({"volume", "create", "small", "--size", "20M", "--backend", "btrfs"}),
+              Succeeds());
+  const Result result = RunScript(
+      "dd if=/dev/zero of=/data/big bs=1M count=40 conv=fsync || echo full; "
+      "echo room > /root/f && cat /root/f; rm /data/big; echo again > /data/f && cat /data/f",
+      {"-v", "small:/data"});
+  EXPECT_EQ(result.out, "full\nroom\nagain\n") << result.err;
+  // btrfs itself calls a full subvolume's quota exceeded.
+  EXPECT_THAT(result.err, testing::AnyOf(HasSubstr("No space left"), HasSubstr("uota exceeded")));
+  EXPECT_THAT(RunProgram({"dd", "if=/dev/zero", "of=" + point_ + "/room", "bs=1M", "count=30"}),
+              Succeeds());
+}
+
 class SharedVolumeTest : public SharedDaemonTest {
  protected:
   static Words Run(const std::string& kind, const std::string& name, const std::string& script) {
