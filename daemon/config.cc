@@ -60,6 +60,7 @@ constexpr Key kKeys[] = {
     {"images.mirrors", Type::kTable, ""},
     {"images.max_layer_bytes", Type::kInt, "10737418240"},
     {"images.max_unpacked_bytes", Type::kInt, "42949672960"},
+    {"volumes.dir", Type::kPath, ""},
     {"drivers.dir", Type::kPath, ""},
     {"drivers.enabled", Type::kList, "container,libvirt"},
     {"log.level", Type::kString, "info", "debug,info,warn,error"},
@@ -86,7 +87,8 @@ std::string KnownKeys(const std::string& wrong) {
   for (const Key& key : kKeys) {
     if (section.empty() || absl::StartsWith(key.name, section)) names.push_back(key.name);
   }
-  if (names.empty()) return "the sections are daemon, tls, auth, network, container, vm, images, drivers and log";
+  if (names.empty()) return "the sections are daemon, tls, auth, network, container, vm, images, volumes, drivers and "
+           "log";
   return absl::StrCat("the keys are ", absl::StrJoin(names, ", "));
 }
 

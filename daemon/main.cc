@@ -36,6 +36,8 @@
 #include "daemon/service/listener.h"
 #include "daemon/service/server.h"
 #include "daemon/store/store.h"
+#include "daemon/volume/btrfs_backend.h"
+#include "daemon/volume/dir_backend.h"
 #include "daemon/watchdog.h"
 
 namespace vx {
@@ -146,6 +148,17 @@ void NoteStarted(core::Core& core, const Config& config) {
   if (!noted.ok()) spdlog::error("{}", noted.ToString());
 }
 
+// The first is the default.
+absl::Status AddVolumes(const Config& config, core::Volumes& volumes) {
+  std::string dir = config.Get("volumes.dir");
+  if (dir.empty()) dir = absl::StrCat(config.Get("daemon.state_dir"), "/volumes");
+  VX_ASSIGN_OR_RETURN(auto folders, volume::DirBackend::Open(dir));
+  VX_ASSIGN_OR_RETURN(auto subvolumes, volume::BtrfsBackend::Open(dir));
+  volumes.Add(std::move(folders));
+  volumes.Add(std::move(subvolumes));
+  return absl::OkStatus();
+}
+
 // True: it is to be started again.
 absl::StatusOr<bool> Serve(const Config& config, const sigset_t& stop, char** argv) {
   const std::string state_dir = config.Get("daemon.state_dir");
@@ -166,6 +179,7 @@ absl::StatusOr<bool> Serve(const Config& config, const sigset_t& stop, char** ar
   }
 
   core::Core core(*store, *images, kWorkers, ToNetworkOptions(config, instance_id));
+  VX_RETURN_IF_ERROR(AddVolumes(config, core.volumes()));
   VX_RETURN_IF_ERROR(LoadDrivers(config, instance_id, core.drivers()));
   bool passed = false;
   VX_ASSIGN_OR_RETURN(UniqueFd socket, TakeSocket(config, passed));

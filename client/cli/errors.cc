@@ -70,6 +70,10 @@ constexpr std::pair<absl::string_view, absl::string_view> kFlags[] = {
     {"spec.tty", "--tty"},
     {"spec.user", "--user"},
     {"spec.working_dir", "--workdir"},
+    {"volume.name", "NAME"},
+    {"volume.spec.backend", "--backend"},
+    {"volume.spec.format", "--format"},
+    {"volume.spec.size_bytes", "--size"},
 };
 
 // A refused field as the user wrote it: the flag, or the field where none fills it.

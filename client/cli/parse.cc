@@ -138,18 +138,40 @@ absl::StatusOr<v1::PortMapping> ParsePort(absl::string_view text) {
   return port;
 }
 
-absl::StatusOr<v1::Mount> ParseMount(absl::string_view text) {
-  std::vector<std::string> parts = absl::StrSplit(text, ':');
-  bool mode = parts.size() == 3 && (parts[2] == "ro" || parts[2] == "rw");
-  bool shaped = parts.size() == 2 || mode;
-  if (!shaped || parts[0].empty() || !absl::StartsWith(parts[1], "/")) {
-    return Bad("BAD_VOLUME", text, "a volume",
-               "write NAME:/INSIDE or /HOST:/INSIDE, with :ro if wanted");
+namespace {
+
+// False where it is none.
+bool TakeMountOption(absl::string_view option, v1::Mount* mount) {
+  if (option == "ro" || option == "rw") {
+    mount->set_read_only(option == "ro");
+  } else if (option == "nocopy") {
+    mount->set_no_copy(true);
+  } else if (absl::ConsumePrefix(&option, "subpath=") && !option.empty()) {
+    mount->set_subpath(std::string(option));
+  } else {
+    return false;
   }
+  return true;
+}
+
+}  // namespace
+
+absl::StatusOr<v1::Mount> ParseMount(absl::string_view text) {
+  const std::vector<std::string> parts = absl::StrSplit(text, absl::MaxSplits(':', 2));
   v1::Mount mount;
+  bool good = parts.size() >= 2 && !parts[0].empty() && absl::StartsWith(parts[1], "/");
+  if (good && parts.size() == 3) {
+    for (absl::string_view option : absl::StrSplit(parts[2], ',')) {
+      good = good && TakeMountOption(option, &mount);
+    }
+  }
+  if (!good) {
+    return Bad("BAD_VOLUME", text, "a volume",
+               "write NAME:/INSIDE or /HOST:/INSIDE, with :ro, :nocopy or :subpath=DIR if wanted "
+               "(several with commas)");
+  }
   mount.set_source(parts[0]);
   mount.set_target(parts[1]);
-  mount.set_read_only(parts.size() == 3 && parts[2] == "ro");
   return mount;
 }
 

@@ -186,7 +186,8 @@ void DeclareSpec(Arguments& arguments, SpecFlags* flags) {
   arguments.List("--dns", &flags->dns, "ADDRESS", "Server to ask for names");
   arguments.List("-p,--publish", &flags->ports, "[IP:]HOST:GUEST[/udp]",
                  "A port of the host, or a range: 8000-8009:80-89");
-  arguments.List("-v,--volume", &flags->volumes, "SOURCE:/PATH[:ro]", "A volume or host path");
+  arguments.List("-v,--volume", &flags->volumes, "SOURCE:/PATH[:ro]",
+                 "A volume, made where it is missing, or a host path");
   arguments.Option("--restart", &flags->restart, "POLICY",
                    "no, on-failure, always or unless-stopped");
   arguments.Flag("--rm", &flags->remove, "Delete it once it has stopped");

@@ -17,7 +17,7 @@ const std::vector<std::string> kLater = {
     "apply",   "adopt", "advise",  "clone",        "commit", "compare", "convert", "cp",
     "diff",    "down",  "export",  "history",      "host",   "import",  "login",   "logout",
     "ps-in",   "profile", "prune",   "release",  "snapshot", "token",   "top",
-    "undo",    "volume"};
+    "undo"};
 
 }  // namespace
 
@@ -49,6 +49,7 @@ const std::vector<Verb>& Verbs() {
       {"operation", {}, "The changes that were asked for", DeclareOperation},
       {"image", {}, "The images of this host", DeclareImage},
       {"network", {}, "The networks of this host", DeclareNetwork},
+      {"volume", {}, "Data that outlives workloads", DeclareVolume},
       {"info", {}, "Facts about the daemon, its host and what it can run", DeclareInfo},
       {"system", {}, "Back up and restore the inventory", DeclareSystem},
       {"doctor", {}, "Check the host and say what to do", DeclareDoctor},

@@ -18,6 +18,7 @@
 #include "vx/v1/network_service.grpc.pb.h"
 #include "vx/v1/operation_service.grpc.pb.h"
 #include "vx/v1/system_service.grpc.pb.h"
+#include "vx/v1/volume_service.grpc.pb.h"
 #include "vx/v1/workload_service.grpc.pb.h"
 
 namespace vx::client {
@@ -98,6 +99,7 @@ struct Connection::Stubs {
         events(channel),
         images(channel),
         networks(channel),
+        volumes(channel),
         system(channel) {}
 
   v1::WorkloadService::Stub workloads;
@@ -105,6 +107,7 @@ struct Connection::Stubs {
   v1::EventService::Stub events;
   v1::ImageService::Stub images;
   v1::NetworkService::Stub networks;
+  v1::VolumeService::Stub volumes;
   v1::SystemService::Stub system;
 };
 
@@ -209,6 +212,7 @@ using Workloads = v1::WorkloadService::Stub;
 using Operations = v1::OperationService::Stub;
 using Images = v1::ImageService::Stub;
 using Networks = v1::NetworkService::Stub;
+using Volumes = v1::VolumeService::Stub;
 using System = v1::SystemService::Stub;
 
 absl::StatusOr<v1::CreateWorkloadResponse> Connection::CreateWorkload(
@@ -448,6 +452,30 @@ absl::StatusOr<v1::ImportImageResponse> Connection::ImportImage(
       [](Stubs& stubs, grpc::ClientContext* context, v1::ImportImageResponse* response) {
         return stubs.images.ImportImage(context, response);
       });
+}
+
+absl::StatusOr<v1::CreateVolumeResponse> Connection::CreateVolume(
+    v1::CreateVolumeRequest request) {
+  return Caller(this).Change(&Stubs::volumes, &Volumes::CreateVolume, &request);
+}
+
+absl::StatusOr<v1::GetVolumeResponse> Connection::GetVolume(const v1::GetVolumeRequest& request) {
+  return Caller(this).Read(&Stubs::volumes, &Volumes::GetVolume, request);
+}
+
+absl::StatusOr<v1::ListVolumesResponse> Connection::ListVolumes(
+    const v1::ListVolumesRequest& request) {
+  return Caller(this).Read(&Stubs::volumes, &Volumes::ListVolumes, request);
+}
+
+absl::StatusOr<v1::PruneVolumesResponse> Connection::PruneVolumes(
+    v1::PruneVolumesRequest request) {
+  return Caller(this).Change(&Stubs::volumes, &Volumes::PruneVolumes, &request);
+}
+
+absl::StatusOr<v1::DeleteVolumeResponse> Connection::DeleteVolume(
+    v1::DeleteVolumeRequest request) {
+  return Caller(this).Change(&Stubs::volumes, &Volumes::DeleteVolume, &request);
 }
 
 std::unique_ptr<Stream<v1::BackupInventoryResponse>> Connection::BackupInventory() {

@@ -25,6 +25,7 @@
 #include "vx/v1/network_service.pb.h"
 #include "vx/v1/operation_service.pb.h"
 #include "vx/v1/system_service.pb.h"
+#include "vx/v1/volume_service.pb.h"
 #include "vx/v1/workload_service.pb.h"
 
 namespace vx::client {
@@ -95,6 +96,11 @@ class Connection {
   absl::StatusOr<v1::ConnectNetworkResponse> ConnectNetwork(v1::ConnectNetworkRequest request);
   absl::StatusOr<v1::DisconnectNetworkResponse> DisconnectNetwork(
       v1::DisconnectNetworkRequest request);
+  absl::StatusOr<v1::CreateVolumeResponse> CreateVolume(v1::CreateVolumeRequest request);
+  absl::StatusOr<v1::GetVolumeResponse> GetVolume(const v1::GetVolumeRequest& request);
+  absl::StatusOr<v1::ListVolumesResponse> ListVolumes(const v1::ListVolumesRequest& request);
+  absl::StatusOr<v1::PruneVolumesResponse> PruneVolumes(v1::PruneVolumesRequest request);
+  absl::StatusOr<v1::DeleteVolumeResponse> DeleteVolume(v1::DeleteVolumeRequest request);
 
   std::unique_ptr<Stream<v1::BackupInventoryResponse>> BackupInventory();
   // Sends pieces as ImportImage does. The daemon starts again after it: Reconnect.

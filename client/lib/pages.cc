@@ -68,4 +68,18 @@ absl::StatusOr<std::vector<v1::Network>> ListAllNetworks(Connection& connection)
   return all;
 }
 
+absl::StatusOr<std::vector<v1::Volume>> ListAllVolumes(Connection& connection,
+                                                       const std::vector<std::string>& filters) {
+  v1::ListVolumesRequest request;
+  request.set_page_size(kPage);
+  for (const std::string& filter : filters) request.add_filters(filter);
+  std::vector<v1::Volume> all;
+  do {
+    VX_ASSIGN_OR_RETURN(auto page, connection.ListVolumes(request));
+    Append(page.mutable_volumes(), &all);
+    request.set_page_token(page.next_page_token());
+  } while (!request.page_token().empty());
+  return all;
+}
+
 }  // namespace vx::client

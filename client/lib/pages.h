@@ -19,5 +19,7 @@ absl::StatusOr<std::vector<v1::Operation>> ListOperations(Connection& connection
 absl::StatusOr<std::vector<v1::Image>> ListAllImages(Connection& connection);
 
 absl::StatusOr<std::vector<v1::Network>> ListAllNetworks(Connection& connection);
+absl::StatusOr<std::vector<v1::Volume>> ListAllVolumes(Connection& connection,
+                                                       const std::vector<std::string>& filters);
 
 }  // namespace vx::client

@@ -18,26 +18,6 @@ constexpr int kMaxEntries = 128;
 
 using Violations = std::vector<FieldViolation>;
 
-// Absolute, without "..", and not the root itself.
-bool IsPlace(absl::string_view path) {
-  bool names = false;
-  if (!absl::StartsWith(path, "/") || path.find('\0') != absl::string_view::npos) return false;
-  for (absl::string_view part : absl::StrSplit(path, '/', absl::SkipEmpty())) {
-    if (part == "..") return false;
-    names = names || part != ".";
-  }
-  return names;
-}
-
-bool IsBelow(absl::string_view path, absl::string_view dir) {
-  return path == dir || absl::StartsWith(path, absl::StrCat(dir, "/"));
-}
-
-// What each kind mounts there by itself.
-bool IsTheKernels(absl::string_view path) {
-  return path == "/dev" || IsBelow(path, "/proc") || IsBelow(path, "/sys");
-}
-
 void CheckTmpfs(const v1::WorkloadSpec& spec, Violations& out) {
   std::set<std::string> targets;
   for (int i = 0; i < spec.tmpfs_size(); ++i) {
@@ -128,7 +108,25 @@ bool IsCpuList(absl::string_view list, int64_t cpus) {
   return true;
 }
 
+bool IsBelow(absl::string_view path, absl::string_view dir) {
+  return path == dir || absl::StartsWith(path, absl::StrCat(dir, "/"));
+}
+
 }  // namespace
+
+bool IsPlace(const std::string& path) {
+  bool names = false;
+  if (!absl::StartsWith(path, "/") || path.find('\0') != std::string::npos) return false;
+  for (absl::string_view part : absl::StrSplit(path, '/', absl::SkipEmpty())) {
+    if (part == "..") return false;
+    names = names || part != ".";
+  }
+  return names;
+}
+
+bool IsTheKernels(const std::string& path) {
+  return path == "/dev" || IsBelow(path, "/proc") || IsBelow(path, "/sys");
+}
 
 void CheckConfinement(const v1::WorkloadSpec& spec, Violations& out) {
   CheckCounts(spec, out);

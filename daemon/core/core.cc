@@ -17,7 +17,8 @@ Core::Core(store::Store& store, image::ImageStore& images, int workers, NetworkO
       pool_(std::make_unique<WorkPool>("vx-work", workers)),
       operations_(store, *pool_),
       networks_(store, operations_, std::move(networks)),
-      workloads_(store, operations_, drivers_, images, networks_),
+      volumes_(store, operations_),
+      workloads_(store, operations_, drivers_, images, networks_, volumes_),
       sampler_(drivers_),
       images_(store, operations_, images),
       inventory_(store) {
@@ -33,6 +34,7 @@ Core::~Core() {
 }
 
 absl::Status Core::Start(bool booted) {
+  volumes_.Reconcile();
   VX_RETURN_IF_ERROR(workloads_.NoteInterrupted());
   for (const v1::DriverInfo& info : drivers_.Infos()) {
     if (info.state() != v1::DRIVER_STATE_UNAVAILABLE) continue;

@@ -15,6 +15,7 @@
 #include "daemon/core/networks.h"
 #include "daemon/core/operations.h"
 #include "daemon/core/sampler.h"
+#include "daemon/core/volumes.h"
 #include "daemon/core/workloads.h"
 #include "daemon/image/image_store.h"
 #include "daemon/store/store.h"
@@ -30,6 +31,7 @@ class Core {
 
   // Before Start.
   DriverSet& drivers() { return drivers_; }
+  Volumes& volumes() { return volumes_; }
 
   // Begins to probe the drivers and to reconcile, each in a thread of its own;
   // returns at once. With `booted` what is to start with the host is started then.
@@ -62,6 +64,7 @@ class Core {
   std::unique_ptr<WorkPool> pool_;
   Operations operations_;
   Networks networks_;
+  Volumes volumes_;
   Workloads workloads_;
   Sampler sampler_;
   Images images_;

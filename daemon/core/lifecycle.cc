@@ -178,7 +178,8 @@ absl::Status Workloads::Launch(OperationRun& run, driver::Driver& driver, v1::Wo
 }
 
 absl::Status Workloads::MakeRun(driver::Driver& driver, const v1::Workload& workload) {
-  VX_ASSIGN_OR_RETURN(driver::Endpoint endpoint, driver.Create(workload));
+  VX_ASSIGN_OR_RETURN(auto sources, volumes_.Resolve(workload));
+  VX_ASSIGN_OR_RETURN(driver::Endpoint endpoint, driver.Create(workload, sources));
   VX_RETURN_IF_ERROR(networks_.Attach(workload, endpoint));
   return workload.spec().ports_size() > 0 ? StartProxy(workload) : absl::OkStatus();
 }

@@ -40,6 +40,8 @@ bool MakesRoom(v1::OperationType type) {
     case v1::OPERATION_TYPE_KILL:
     case v1::OPERATION_TYPE_DELETE:
     case v1::OPERATION_TYPE_IMAGE_DELETE:
+    case v1::OPERATION_TYPE_VOLUME_DELETE:
+    case v1::OPERATION_TYPE_VOLUME_PRUNE:
       return true;
     default:
       return false;
@@ -90,6 +92,11 @@ absl::Status OperationRun::Phase(absl::string_view name) {
 void OperationRun::SetStages(const std::vector<driver::Stage>& stages) {
   absl::MutexLock lock(&mutex_);
   stages_ = stages;
+}
+
+void OperationRun::SetResult(std::string result) {
+  absl::MutexLock lock(&mutex_);
+  operation_.set_result(std::move(result));
 }
 
 void OperationRun::UndoPhase(absl::string_view name) {

@@ -47,6 +47,8 @@ class OperationRun {
   absl::Status Phase(absl::string_view name);
   // What the phase that runs consisted of.
   void SetStages(const std::vector<driver::Stage>& stages);
+  // What it brought about, in a sentence.
+  void SetResult(std::string result);
   // For what takes long within a phase.
   Cancellation& cancellation() { return cancellation_; }
   // Begins a phase that has to be done whatever the user asks: undoing.

@@ -228,6 +228,10 @@ absl::Status Workloads::EndOf(const v1::Operation& operation) const {
       return images_.Imported(operation.id()) ? absl::OkStatus() : aborted;
     case v1::OPERATION_TYPE_IMAGE_DELETE:
       return images_.Get(operation.target()).ok() ? aborted : absl::OkStatus();
+    case v1::OPERATION_TYPE_VOLUME_CREATE:
+    case v1::OPERATION_TYPE_VOLUME_DELETE:
+    case v1::OPERATION_TYPE_VOLUME_PRUNE:
+      return volumes_.Finished(operation) ? absl::OkStatus() : aborted;
     default:
       return aborted;
   }

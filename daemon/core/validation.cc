@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "daemon/base/signals.h"
 #include "daemon/core/confinement.h"
+#include "daemon/core/mounts.h"
 #include "daemon/core/networks.h"
 
 namespace vx::core {
@@ -19,6 +20,8 @@ constexpr size_t kMaxName = 63;
 constexpr size_t kMaxLabels = 64;
 constexpr size_t kMaxLabelKey = 63;
 constexpr size_t kMaxLabelValue = 255;
+constexpr int64_t kSector = 512;
+constexpr int64_t kLeastDisk = 1 << 20;
 constexpr int kMaxArguments = 4096;
 constexpr size_t kMaxArgumentBytes = 1 << 20;
 
@@ -36,11 +39,15 @@ bool IsHostname(absl::string_view name) {
 
 bool HasNul(absl::string_view text) { return text.find('\0') != absl::string_view::npos; }
 
+FieldViolation NoName(const char* field, const std::string& name) {
+  return {field, absl::StrCat("\"", name,
+                              "\" is no name: use 1 to 63 of a-z, 0-9 and -, with a letter "
+                              "or digit at both ends")};
+}
+
 void CheckName(const v1::Workload& workload, Violations& out) {
   if (workload.name().empty() || IsName(workload.name())) return;
-  out.push_back({"name", absl::StrCat("\"", workload.name(),
-                                      "\" is no name: use 1 to 63 of a-z, 0-9 and -, with a letter "
-                                      "or digit at both ends")});
+  out.push_back(NoName("name", workload.name()));
 }
 
 void CheckWords(const v1::WorkloadSpec& spec, Violations& out) {
@@ -91,7 +98,6 @@ int64_t HostMemory() {
 // What the protos have room for and nothing brings about yet: refused, never
 // ignored.
 void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
-  if (spec.mounts_size() > 0) out.push_back({"spec.mounts", "volumes are not supported yet"});
   if (spec.restart() > v1::RESTART_POLICY_NO) {
     out.push_back({"spec.restart", "restart policies other than \"no\" are not supported yet"});
   }
@@ -102,6 +108,25 @@ void CheckNotYet(const v1::WorkloadSpec& spec, Violations& out) {
   if (spec.has_health()) out.push_back({"spec.health", "health checks are not supported yet"});
 }
 
+void CheckVolumeSpec(const v1::VolumeSpec& spec, Violations& out) {
+  const bool block = spec.type() == v1::VOLUME_TYPE_BLOCK;
+  if (spec.size_bytes() < 0 || (block && spec.size_bytes() == 0)) {
+    out.push_back({"volume.spec.size_bytes", "is not above 0: give e.g. 10G"});
+  }
+  if (block && spec.size_bytes() > 0 && spec.size_bytes() < kLeastDisk) {
+    out.push_back({"volume.spec.size_bytes", "is less than 1 MiB, too little for a filesystem"});
+  }
+  if (block && spec.size_bytes() % kSector != 0) {
+    out.push_back({"volume.spec.size_bytes", "is no multiple of 512, as a disk's is"});
+  }
+  if (!spec.format().empty() && !block) {
+    out.push_back({"volume.spec.format", "has no meaning for a folder: only for --type block"});
+  } else if (!spec.format().empty() && spec.format() != "raw" && spec.format() != "qcow2") {
+    out.push_back({"volume.spec.format",
+                   absl::StrCat("there is no \"", spec.format(), "\": use raw or qcow2")});
+  }
+}
+
 }  // namespace
 
 bool IsName(absl::string_view name) {
@@ -110,6 +135,17 @@ bool IsName(absl::string_view name) {
     if (!IsLowerAlnum(c) && c != '-') return false;
   }
   return IsLowerAlnum(name.front()) && IsLowerAlnum(name.back());
+}
+
+Violations ValidateVolume(const v1::Volume& volume) {
+  Violations out;
+  if (!volume.name().empty() && !IsName(volume.name())) {
+    out.push_back(NoName("volume.name", volume.name()));
+  }
+  CheckVolumeSpec(volume.spec(), out);
+  std::map<std::string, std::string> labels(volume.labels().begin(), volume.labels().end());
+  for (auto& violation : ValidateLabels(labels)) out.push_back(std::move(violation));
+  return out;
 }
 
 Violations ValidateResources(const v1::Resources& resources) {
@@ -173,6 +209,7 @@ Violations ValidateWorkload(const v1::Workload& workload) {
   CheckProcess(spec, out);
   CheckConfinement(spec, out);
   CheckNetworking(workload, out);
+  CheckMounts(spec, out);
   CheckNotYet(spec, out);
   for (auto& violation : ValidateResources(spec.resources())) out.push_back(std::move(violation));
   CheckTogether(spec.resources(), out);

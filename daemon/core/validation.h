@@ -8,6 +8,7 @@
 
 #include "absl/strings/string_view.h"
 #include "daemon/base/error.h"
+#include "vx/v1/volume.pb.h"
 #include "vx/v1/workload.pb.h"
 
 namespace vx::core {
@@ -15,6 +16,9 @@ namespace vx::core {
 // All violations at once, with paths from the workload ("spec.resources.cpus").
 // An empty name is fine.
 std::vector<FieldViolation> ValidateWorkload(const v1::Workload& workload);
+
+// The same of a volume ("volume.spec.size_bytes").
+std::vector<FieldViolation> ValidateVolume(const v1::Volume& volume);
 
 std::vector<FieldViolation> ValidateResources(const v1::Resources& resources);
 

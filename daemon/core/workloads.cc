@@ -126,6 +126,7 @@ absl::StatusOr<Created> Workloads::Create(const v1::Workload& given, const Creat
   VX_ASSIGN_OR_RETURN(std::string image, image::NormalizeName(wanted.spec().image()));
   workload.mutable_spec()->set_image(image);
   VX_ASSIGN_OR_RETURN(v1::Image found, images_.Get(image));
+  VX_RETURN_IF_ERROR(volumes_.CheckMounts(workload));
   // The command is checked now, while there is nothing to undo.
   VX_RETURN_IF_ERROR(driver::ResolveProcess(workload, found.config()).status());
   if (workload.name().empty()) workload.set_name(ChooseName(store_.Read(), image));
@@ -140,6 +141,7 @@ absl::StatusOr<Created> Workloads::Create(const v1::Workload& given, const Creat
     VX_ASSIGN_OR_RETURN(bool taken, tx.NameTaken(workload.name()));
     if (taken) return NameTakenError(workload.name());
     VX_RETURN_IF_ERROR(networks_.Join(tx, workload));
+    VX_RETURN_IF_ERROR(volumes_.Claim(tx, workload.spec()));
     return PutWithEvent(tx, v1::EVENT_TYPE_WORKLOAD_CREATED, workload);
   };
   submission.body = [this, uid = workload.uid(), options](OperationRun& run) {

@@ -23,6 +23,7 @@
 #include "daemon/core/event_hub.h"
 #include "daemon/core/networks.h"
 #include "daemon/core/operations.h"
+#include "daemon/core/volumes.h"
 #include "daemon/image/image_store.h"
 #include "daemon/store/store.h"
 
@@ -41,12 +42,13 @@ struct Created {
 class Workloads {
  public:
   Workloads(store::Store& store, Operations& operations, DriverSet& drivers,
-            image::ImageStore& images, Networks& networks)
+            image::ImageStore& images, Networks& networks, Volumes& volumes)
       : store_(store),
         operations_(operations),
         drivers_(drivers),
         images_(images),
-        networks_(networks) {}
+        networks_(networks),
+        volumes_(volumes) {}
 
   // `options` as in CreateWorkloadRequest.
   struct CreateOptions {
@@ -257,6 +259,7 @@ class Workloads {
   DriverSet& drivers_;
   image::ImageStore& images_;
   Networks& networks_;
+  Volumes& volumes_;
   // Set before the threads that read it begin.
   std::vector<v1::Operation> interrupted_;
 

@@ -122,6 +122,21 @@ struct Endpoint {
   std::string tap;
 };
 
+// Where a mount of the spec comes from. Core knows volumes; a driver knows paths.
+struct MountSource {
+  // Absolute: a volume's folder or image, or the host's path that the spec names.
+  std::string path;
+  // A volume: subpath and no_copy have a meaning. What is in it is another workload's:
+  // no link in it is followed out of it.
+  bool is_volume = false;
+  // Of a block volume, "raw" or "qcow2"; empty: `path` is a folder, or a file of the
+  // host's. Only VMs get these.
+  std::string disk_format;
+};
+
+// INTERNAL (NO_SOURCES) unless there is a source for each mount.
+absl::Status CheckSources(const v1::Workload& workload, const std::vector<MountSource>& sources);
+
 // What exists on the host of one workload.
 enum class Presence {
   kNone,      // nothing
@@ -195,7 +210,14 @@ class Driver {
   virtual absl::Status Prepare(const v1::Workload& workload, const Base& base) = 0;
 
   // Makes a run. FAILED_PRECONDITION (NOT_PREPARED) before Prepare.
-  virtual absl::StatusOr<Endpoint> Create(const v1::Workload& workload) = 0;
+  //
+  // `sources` is where spec.mounts come from, one for each, in their order; they are
+  // there, and belong to core. Inside, and on both kinds, owners are those on disk: 0 is
+  // 0. Nothing of a mount is left on the host after Delete.
+  virtual absl::StatusOr<Endpoint> Create(const v1::Workload& workload,
+                                          const std::vector<MountSource>& sources) = 0;
+  // Of one without mounts.
+  absl::StatusOr<Endpoint> Create(const v1::Workload& workload) { return Create(workload, {}); }
 
   // Runs the command; returns when it was started. FAILED_PRECONDITION with
   // COMMAND_NOT_FOUND leaves an ended run with code 127; with

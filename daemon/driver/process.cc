@@ -44,6 +44,13 @@ bool IsRoot(const std::string& user) {
 
 }  // namespace
 
+absl::Status CheckSources(const v1::Workload& workload, const std::vector<MountSource>& sources) {
+  if (sources.size() == static_cast<size_t>(workload.spec().mounts_size())) return absl::OkStatus();
+  return Error(absl::StatusCode::kInternal, "NO_SOURCES",
+               absl::StrCat("workload ", workload.name(), " has ", workload.spec().mounts_size(),
+                            " mounts and ", sources.size(), " sources"));
+}
+
 absl::StatusOr<Process> ResolveProcess(const v1::Workload& workload,
                                        const v1::ImageConfig& config) {
   const v1::WorkloadSpec& spec = workload.spec();

@@ -4,6 +4,7 @@
 
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
@@ -13,6 +14,7 @@
 #include "vx/v1/network_service.pb.h"
 #include "vx/v1/operation_service.pb.h"
 #include "vx/v1/system_service.pb.h"
+#include "vx/v1/volume_service.pb.h"
 #include "vx/v1/workload_service.pb.h"
 
 namespace vx::service {
@@ -50,6 +52,13 @@ v1::Permission PermissionOf(const FieldDescriptor* field, const Message& message
       field->number() == v1::NetworkSpec::kHostBridgeFieldNumber) {
     return v1::PERMISSION_HOST_ACCESS;
   }
+  // A mount's source is the host's only where it is a path: a volume's name is for everybody
+  // who may have workloads.
+  if (message.GetDescriptor() == v1::Mount::descriptor() &&
+      field->number() == v1::Mount::kSourceFieldNumber &&
+      !absl::StartsWith(static_cast<const v1::Mount&>(message).source(), "/")) {
+    return v1::PERMISSION_UNSPECIFIED;
+  }
   return field->options().GetExtension(v1::field_permission);
 }
 
@@ -85,7 +94,7 @@ Authorizer::Authorizer(const Peers& peers, bool operator_host_access)
       v1::CreateWorkloadRequest::descriptor()->file(),
       v1::GetOperationRequest::descriptor()->file(), v1::WatchEventsRequest::descriptor()->file(),
       v1::ListImagesRequest::descriptor()->file(), v1::ListNetworksRequest::descriptor()->file(),
-      v1::GetInfoRequest::descriptor()->file()};
+      v1::ListVolumesRequest::descriptor()->file(), v1::GetInfoRequest::descriptor()->file()};
   for (const FileDescriptor* file : files) {
     for (int s = 0; s < file->service_count(); ++s) {
       for (int m = 0; m < file->service(s)->method_count(); ++m) {

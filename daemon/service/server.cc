@@ -19,6 +19,7 @@
 #include "daemon/service/listener.h"
 #include "daemon/service/network_service.h"
 #include "daemon/service/operation_service.h"
+#include "daemon/service/volume_service.h"
 #include "daemon/service/workload_service.h"
 
 namespace vx::service {
@@ -46,6 +47,7 @@ struct Server::State {
         events(context),
         images(context),
         networks(context),
+        volumes(context),
         system(context, options.facts) {}
 
   Peers peers;
@@ -60,6 +62,7 @@ struct Server::State {
   EventService events;
   ImageService images;
   NetworkService networks;
+  VolumeService volumes;
   SystemService system;
   std::unique_ptr<grpc::Server> server;
   std::unique_ptr<Listener> listener;
@@ -80,7 +83,8 @@ absl::StatusOr<std::unique_ptr<Server>> Server::Start(core::Core& core, ServerOp
   grpc::ServerBuilder builder;
   builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
   grpc::Service* services[] = {&state->workloads, &state->operations, &state->events,
-                               &state->images,    &state->networks,   &state->system};
+                               &state->images,    &state->networks,   &state->volumes,
+                               &state->system};
   for (grpc::Service* service : services) builder.RegisterService(service);
   state->server = builder.BuildAndStart();
   if (!state->server) return absl::InternalError("the gRPC server can't be started");

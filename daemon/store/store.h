@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,6 +25,7 @@
 #include "vx/v1/event_service.pb.h"
 #include "vx/v1/network.pb.h"
 #include "vx/v1/operation.pb.h"
+#include "vx/v1/volume.pb.h"
 #include "vx/v1/workload.pb.h"
 
 namespace vx::store {
@@ -56,6 +58,16 @@ struct Page {
   int64_t next = 0;
 };
 
+// How far a volume is: what is on disk of one that is being made or removed is not
+// known.
+enum class VolumeStage { kMaking = 0, kReady = 1, kRemoving = 2 };
+
+struct VolumeRecord {
+  // Without its status.
+  v1::Volume volume;
+  VolumeStage stage = VolumeStage::kMaking;
+};
+
 class Store;
 
 // Reads.
@@ -77,6 +89,13 @@ class View {
   absl::StatusOr<std::vector<std::pair<std::string, v1::State>>> WorkloadStates(
       v1::Kind kind) const;
   absl::StatusOr<std::vector<std::string>> WorkloadsOfImage(const std::string& image) const;
+
+  // By name or uid. NOT_FOUND (VOLUME_NOT_FOUND).
+  absl::StatusOr<VolumeRecord> FindVolume(const std::string& name) const;
+  // By name.
+  absl::StatusOr<std::vector<VolumeRecord>> ListVolumes() const;
+  // Each source of a workload's mounts, with the names of those that have it.
+  absl::StatusOr<std::map<std::string, std::vector<std::string>>> MountSources() const;
 
   // By id or a unique prefix of at least 4 digits. NOT_FOUND
   // (OPERATION_NOT_FOUND), INVALID_ARGUMENT (AMBIGUOUS_PREFIX).
@@ -133,6 +152,9 @@ class Transaction : public View {
   absl::Status DeleteNetwork(const std::string& uid);
   absl::Status PutMember(const Member& member);
   absl::Status DeleteMember(const std::string& network_uid, const std::string& workload_uid);
+  // Inserts, or replaces stage and body by uid. ALREADY_EXISTS when another has the name.
+  absl::Status PutVolume(const VolumeRecord& record);
+  absl::Status DeleteVolume(const std::string& uid);
   // Removes old ones now and then.
   absl::Status PutOperation(const v1::Operation& operation);
   // Removes ended ones that are too many or too old, and their idempotency keys.

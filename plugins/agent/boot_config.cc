@@ -55,6 +55,27 @@ std::string EncodeTmpfs(const BootTmpfs& tmpfs) {
          (tmpfs.exec ? " 1 " : " 0 ") + tmpfs.target;
 }
 
+bool DecodeShare(std::string_view value, BootConfig& config) {
+  BootShare share;
+  uint64_t number = 0, disk = 0, read_only = 0, copy_up = 0;
+  if (!TakeNumber(value, number) || !TakeNumber(value, disk) || !TakeNumber(value, read_only) ||
+      !TakeNumber(value, copy_up) || number > kMaxBootItems) {
+    return false;
+  }
+  share.number = static_cast<uint32_t>(number);
+  share.disk = disk != 0;
+  share.read_only = read_only != 0;
+  share.copy_up = copy_up != 0;
+  share.target = value;
+  config.shares.push_back(share);
+  return true;
+}
+
+std::string EncodeShare(const BootShare& share) {
+  return std::to_string(share.number) + (share.disk ? " 1" : " 0") + (share.read_only ? " 1" : " 0") +
+         (share.copy_up ? " 1 " : " 0 ") + share.target;
+}
+
 // nullptr, or why the field can't be.
 const char* Apply(const Field& field, BootConfig& config) {
   const std::string value(field.value);
@@ -93,6 +114,8 @@ const char* Apply(const Field& field, BootConfig& config) {
     case BootField::kHosts:
       config.hosts = value;
       return nullptr;
+    case BootField::kShare:
+      return DecodeShare(field.value, config) ? nullptr : "a malformed share";
     case BootField::kEnd:
       return value.empty() ? nullptr : "an end with content";
   }
@@ -115,6 +138,7 @@ size_t EncodedSize(const BootConfig& config) {
   for (const std::string& variable : config.env) size += kFieldHeader + variable.size();
   for (const BootTmpfs& tmpfs : config.tmpfs) size += kFieldHeader + EncodeTmpfs(tmpfs).size();
   for (const BootNic& nic : config.nics) size += kFieldHeader + EncodeNic(nic).size();
+  for (const BootShare& share : config.shares) size += kFieldHeader + EncodeShare(share).size();
   return size;
 }
 
@@ -125,12 +149,13 @@ void Append(std::string& blob, BootField tag, const std::string& value) {
   blob.append(value);
 }
 
-const char* CheckTmpfs(const std::vector<BootTmpfs>& all) {
-  for (const BootTmpfs& tmpfs : all) {
-    if (tmpfs.target.empty() || tmpfs.target[0] != '/' || tmpfs.target.size() > kMaxPath) {
-      return "a tmpfs whose path is not absolute, or too long";
+template <typename Mount>
+const char* CheckTargets(const std::vector<Mount>& all) {
+  for (const Mount& mount : all) {
+    if (mount.target.empty() || mount.target[0] != '/' || mount.target.size() > kMaxPath) {
+      return "a mount whose path is not absolute, or too long";
     }
-    if (HasNul(tmpfs.target)) return "a NUL character";
+    if (HasNul(mount.target)) return "a NUL character";
   }
   return nullptr;
 }
@@ -144,7 +169,8 @@ const char* CheckNics(const std::vector<BootNic>& nics) {
 }
 
 size_t CountItems(const BootConfig& config) {
-  return config.argv.size() + config.env.size() + config.tmpfs.size() + config.nics.size();
+  return config.argv.size() + config.env.size() + config.tmpfs.size() +
+         config.shares.size() + config.nics.size();
 }
 
 }  // namespace
@@ -165,7 +191,8 @@ const char* CheckBootConfig(const BootConfig& config) {
       HasNul(config.hosts)) {
     return "a NUL character";
   }
-  if (const char* error = CheckTmpfs(config.tmpfs)) return error;
+  if (const char* error = CheckTargets(config.tmpfs)) return error;
+  if (const char* error = CheckTargets(config.shares)) return error;
   return CheckNics(config.nics);
 }
 
@@ -203,6 +230,9 @@ std::string EncodeBootConfig(const BootConfig& config) {
   for (const BootNic& nic : config.nics) Append(blob, BootField::kNic, EncodeNic(nic));
   if (!config.resolver.empty()) Append(blob, BootField::kResolver, config.resolver);
   if (!config.hosts.empty()) Append(blob, BootField::kHosts, config.hosts);
+  for (const BootShare& share : config.shares) {
+    Append(blob, BootField::kShare, EncodeShare(share));
+  }
   Append(blob, BootField::kEnd, "");
   return blob;
 }

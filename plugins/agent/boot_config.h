@@ -27,6 +27,20 @@ struct BootTmpfs {
   bool operator==(const BootTmpfs&) const = default;
 };
 
+// A folder of the host, or a disk with a filesystem on it.
+struct BootShare {
+  // Of its tag, or its disk's serial number: "vxN".
+  uint32_t number = 0;
+  bool disk = false;
+  // Absolute.
+  std::string target;
+  bool read_only = false;
+  // It gets what the image has at `target`, if nothing is in it.
+  bool copy_up = false;
+
+  bool operator==(const BootShare&) const = default;
+};
+
 struct BootConfig {
   // At least one.
   std::vector<std::string> argv;
@@ -42,7 +56,9 @@ struct BootConfig {
   bool stdin = false;
   // The root can't be written to.
   bool read_only = false;
+  // Each list with outer ones first.
   std::vector<BootTmpfs> tmpfs;
+  std::vector<BootShare> shares;
   // Its networks; without any, no link but the loopback is touched.
   std::vector<BootNic> nics;
   // What /etc/resolv.conf and /etc/hosts say in place of the image's; empty: the image's.
@@ -68,6 +84,7 @@ enum class BootField : uint8_t {
   kNic = 10,      // boot_network.h has its form; once for each
   kResolver = 11,
   kHosts = 12,
+  kShare = 13,    // "NUMBER DISK READ_ONLY COPY_UP TARGET", decimal numbers; once for each
 };
 
 // Bounds that both sides keep; the kernel's own are not larger.

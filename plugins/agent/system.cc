@@ -21,6 +21,7 @@
 #include "plugins/agent/file.h"
 #include "plugins/agent/network.h"
 #include "plugins/agent/uevents.h"
+#include "plugins/shim/copy_up.h"
 
 namespace vx::agent {
 namespace {
@@ -137,6 +138,55 @@ bool MountTmpfs(const BootTmpfs& tmpfs) {
   return false;
 }
 
+// What the image has there is under the mount, and still open.
+bool FillShare(const BootShare& share, int covered) {
+  const int mounted = open(share.target.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  std::string error;
+  const bool filled = mounted >= 0 && shim::CopyUp(covered, mounted, &error);
+  if (!filled) Complain("fill %s: %s", share.target.c_str(), error.c_str());
+  if (mounted >= 0) close(mounted);
+  return filled;
+}
+
+// The disk with that serial number; empty: there is none.
+std::string FindDisk(const std::string& serial) {
+  for (char letter = 'b'; letter <= 'z'; ++letter) {
+    const std::string name = std::string("vd") + letter;
+    // The kernel's file has no newline.
+    if (ReadSmallFile(("/sys/block/" + name + "/serial").c_str()) == serial) return "/dev/" + name;
+  }
+  return "";
+}
+
+bool MountShare(const BootShare& share) {
+  const std::string tag = "vx" + std::to_string(share.number);
+  const std::string source = share.disk ? FindDisk(tag) : tag;
+  const unsigned long flags = MS_NODEV | MS_NOSUID | (share.read_only ? MS_RDONLY : 0);
+  MakeDirs(share.target);
+  const int covered = open(share.target.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  bool done = covered >= 0 &&
+              mount(source.c_str(), share.target.c_str(), share.disk ? "ext4" : "virtiofs", flags,
+                    nullptr) == 0;
+  if (!done) Complain("mount on %s: %s", share.target.c_str(), strerror(errno));
+  if (done && share.copy_up) done = FillShare(share, covered);
+  if (covered >= 0) close(covered);
+  return done;
+}
+
+// One that lies on another comes after it.
+bool MountAsked(const BootConfig& config) {
+  bool whole = true;
+  auto share = config.shares.begin();
+  for (const BootTmpfs& tmpfs : config.tmpfs) {
+    while (share != config.shares.end() && share->target.size() < tmpfs.target.size()) {
+      whole = MountShare(*share++) && whole;
+    }
+    whole = MountTmpfs(tmpfs) && whole;
+  }
+  while (share != config.shares.end()) whole = MountShare(*share++) && whole;
+  return whole;
+}
+
 }  // namespace
 
 void Complain(const char* format, ...) {
@@ -191,8 +241,7 @@ bool SetUpGuest(const BootConfig& config) {
     }
   }
   for (const Link& link : kDevLinks) symlink(link.target, link.path);
-  bool whole = true;
-  for (const BootTmpfs& tmpfs : config.tmpfs) whole = MountTmpfs(tmpfs) && whole;
+  const bool whole = MountAsked(config);
   const std::string& hostname = config.hostname;
   if (!hostname.empty() && sethostname(hostname.data(), hostname.size()) < 0) {
     Complain("hostname: %s", strerror(errno));

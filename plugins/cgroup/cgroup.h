@@ -101,6 +101,8 @@ class Cgroup {
   virtual absl::StatusOr<CgroupStats> Stats() const = 0;
 
   virtual bool Exists() const = 0;
+  // Those in it, as they are now; none when it is not there.
+  virtual std::vector<pid_t> Processes() const = 0;
   // Removes the group, which must be empty, and its parent when that was the
   // last in it. Idempotent.
   virtual absl::Status Remove() = 0;

@@ -73,6 +73,17 @@ absl::Status MakeGroup(const std::string& parent, const std::string& path) {
   return ErrnoError(errno, absl::StrCat("make cgroup ", path));
 }
 
+std::vector<pid_t> ReadProcesses(const std::string& path) {
+  std::vector<pid_t> found;
+  const auto listed = ReadFile(absl::StrCat(path, "/cgroup.procs"));
+  for (absl::string_view text : absl::StrSplit(listed.value_or(""), '\n', absl::SkipEmpty())) {
+    pid_t pid = 0;
+    // 0: of a pid namespace that is not below ours.
+    if (absl::SimpleAtoi(text, &pid) && pid > 0) found.push_back(pid);
+  }
+  return found;
+}
+
 absl::Status RemoveGroup(const std::string& path) {
   if (!RemoveDirSoon(path, absl::Now() + kRemoveTimeout)) {
     return ErrnoError(errno, absl::StrCat("remove cgroup ", path));

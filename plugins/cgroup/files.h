@@ -1,8 +1,11 @@
 // Small operations on the files of a cgroup that both backends share.
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
@@ -24,6 +27,9 @@ absl::Status MakeGroup(const std::string& parent, const std::string& path);
 // rmdir of a group and, if that leaves it empty, of its parent. Waits a little
 // for processes that are just ending.
 absl::Status RemoveGroup(const std::string& path);
+
+// The processes in the group whose folder that is; none when it is not there.
+std::vector<pid_t> ReadProcesses(const std::string& path);
 
 // Of a v2 group: waits until cgroup.events says `key` `value`.
 absl::Status WaitEvent(const std::string& group, absl::string_view key, int64_t value,

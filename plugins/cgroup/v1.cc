@@ -196,6 +196,10 @@ bool CgroupV1::Exists() const {
   return !groups.empty() && PathExists(groups.back());
 }
 
+std::vector<pid_t> CgroupV1::Processes() const {
+  return Exists() ? ReadProcesses(Groups().front()) : std::vector<pid_t>();
+}
+
 absl::Status CgroupV1::Remove() {
   absl::Status first;
   for (const std::string& group : Groups()) first.Update(RemoveGroup(group));

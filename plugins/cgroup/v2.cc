@@ -106,6 +106,8 @@ absl::Status CgroupV2::Kill(absl::Duration timeout) { return KillUnified(group_,
 
 bool CgroupV2::Exists() const { return PathExists(group_); }
 
+std::vector<pid_t> CgroupV2::Processes() const { return ReadProcesses(group_); }
+
 absl::Status CgroupV2::Remove() { return RemoveGroup(group_); }
 
 }  // namespace vx::cgroup

@@ -26,6 +26,7 @@ class CgroupV2 final : public Cgroup {
   absl::StatusOr<CgroupUsage> Usage() const override;
   absl::StatusOr<CgroupStats> Stats() const override;
   bool Exists() const override;
+  std::vector<pid_t> Processes() const override;
   absl::Status Remove() override;
 
  private:

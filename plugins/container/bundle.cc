@@ -62,7 +62,42 @@ json TmpfsMount(const v1::Tmpfs& tmpfs, const v1::Resources& resources) {
             absl::StrCat("size=", TmpfsSize(tmpfs, resources))}}};
 }
 
-// One that lies on another comes after it.
+// Owners inside are those on disk. What a workload could have made there for another to
+// trip over, devices and set-user-id programs, has no force.
+json BindMount(const v1::Mount& mount, const driver::MountSource& source,
+               const Confinement& confinement) {
+  json options = {source.is_volume ? "bind" : "rbind", mount.read_only() ? "ro" : "rw"};
+  if (confinement.user_namespace) options.push_back(source.is_volume ? "idmap" : "ridmap");
+  if (!confinement.sees_all || source.is_volume) {
+    options.push_back("nosuid");
+    options.push_back("nodev");
+  }
+  json out = {{"destination", mount.target()},
+              {"type", "bind"},
+              {"source", source.path},
+              {"options", options}};
+  if (!mount.subpath().empty()) out["vx.subpath"] = mount.subpath();
+  if (source.is_volume && !mount.no_copy() && !mount.read_only()) out["vx.copyUp"] = true;
+  return out;
+}
+
+// Those of the spec: one that lies on another comes after it.
+std::vector<json> OwnMounts(const BundleSpec& spec) {
+  std::vector<json> all;
+  for (const v1::Tmpfs& tmpfs : spec.confinement.tmpfs) {
+    all.push_back(TmpfsMount(tmpfs, spec.resources));
+  }
+  for (size_t i = 0; i < spec.mounts.size() && i < spec.sources.size(); ++i) {
+    all.push_back(BindMount(spec.mounts[i], spec.sources[i], spec.confinement));
+  }
+  const auto depth = [](const json& mount) {
+    return mount["destination"].get_ref<const std::string&>().size();
+  };
+  std::stable_sort(all.begin(), all.end(),
+                   [&](const json& a, const json& b) { return depth(a) < depth(b); });
+  return all;
+}
+
 json Mounts(const BundleSpec& spec) {
   const char* access = spec.confinement.sees_all ? "rw" : "ro";
   json mounts = {
@@ -84,11 +119,7 @@ json Mounts(const BundleSpec& spec) {
     mounts.push_back(Mount(file.target.c_str(), "bind", file.source.c_str(),
                            {"bind", "ro", "nosuid", "nodev", "noexec"}));
   }
-  std::vector<v1::Tmpfs> sorted = spec.confinement.tmpfs;
-  std::stable_sort(sorted.begin(), sorted.end(), [](const v1::Tmpfs& a, const v1::Tmpfs& b) {
-    return a.target().size() < b.target().size();
-  });
-  for (const v1::Tmpfs& tmpfs : sorted) mounts.push_back(TmpfsMount(tmpfs, spec.resources));
+  for (json& mount : OwnMounts(spec)) mounts.push_back(std::move(mount));
   return mounts;
 }
 

@@ -22,6 +22,9 @@ struct BundleSpec {
   bool terminal = false;
   v1::Resources resources;
   Confinement confinement;
+  // And where they come from, one for each.
+  std::vector<v1::Mount> mounts;
+  std::vector<driver::MountSource> sources;
   std::vector<std::string> layers;  // bottom first
   std::string root;                 // folder of upper and work
   bool is_volatile = false;

@@ -86,9 +86,11 @@ absl::StatusOr<driver::IdRanges> ContainerDriver::Ids() const {
       environment_.Option("container.subuid", "auto"), environment_.instance_id);
 }
 
-absl::StatusOr<driver::Endpoint> ContainerDriver::Create(const v1::Workload& workload) {
+absl::StatusOr<driver::Endpoint> ContainerDriver::Create(
+    const v1::Workload& workload, const std::vector<driver::MountSource>& sources) {
   const std::string& uid = workload.uid();
   Shim existing;
+  VX_RETURN_IF_ERROR(driver::CheckSources(workload, sources));
   VX_ASSIGN_OR_RETURN(driver::Base base, ReadBase(uid));
   if (FindRun(uid, existing)) {
     return Error(absl::StatusCode::kFailedPrecondition, "RUN_EXISTS",
@@ -98,7 +100,7 @@ absl::StatusOr<driver::Endpoint> ContainerDriver::Create(const v1::Workload& wor
   VX_RETURN_IF_ERROR(RemoveTree(layout_.Run(uid)));
   VX_RETURN_IF_ERROR(MakeDir(layout_.Run(uid), 0700));
   VX_FAULT_POINT("start.container.folder");
-  VX_RETURN_IF_ERROR(WriteBundle(workload, base));
+  VX_RETURN_IF_ERROR(WriteBundle(workload, sources, base));
   VX_FAULT_POINT("start.container.bundle");
   VX_ASSIGN_OR_RETURN(Shim shim, LaunchShim(uid, workload.spec()));
   VX_FAULT_POINT("start.container.shim");
@@ -108,7 +110,9 @@ absl::StatusOr<driver::Endpoint> ContainerDriver::Create(const v1::Workload& wor
   return endpoint;
 }
 
-absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const driver::Base& base) {
+absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload,
+                                          const std::vector<driver::MountSource>& sources,
+                                          const driver::Base& base) {
   const std::string& uid = workload.uid();
   const v1::WorkloadSpec& spec = workload.spec();
   BundleSpec bundle;
@@ -123,6 +127,8 @@ absl::Status ContainerDriver::WriteBundle(const v1::Workload& workload, const dr
   bundle.sets_home = spec.env().contains("HOME") || Sets(base.config.env(), "HOME=");
   bundle.terminal = spec.tty();
   bundle.resources = spec.resources();
+  bundle.mounts = {spec.mounts().begin(), spec.mounts().end()};
+  bundle.sources = sources;
   bundle.layers = WithoutRepeats(base.layers);
   bundle.root = layout_.Root(uid);
   bundle.is_volatile = spec.remove_on_exit();

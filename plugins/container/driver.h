@@ -41,7 +41,8 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
 
   std::vector<FieldViolation> Validate(const v1::WorkloadSpec& spec) const override;
   absl::Status Prepare(const v1::Workload& workload, const driver::Base& base) override;
-  absl::StatusOr<driver::Endpoint> Create(const v1::Workload& workload) override;
+  absl::StatusOr<driver::Endpoint> Create(const v1::Workload& workload,
+                                          const std::vector<driver::MountSource>& sources) override;
   absl::Status Start(const std::string& uid, Cancellation& cancellation) override;
   absl::Status Stop(const std::string& uid, absl::Duration grace,
                     Cancellation& cancellation) override;
@@ -89,7 +90,9 @@ class ContainerDriver final : public driver::Driver, public driver::Sessions {
   absl::Status WriteBase(const std::string& uid, const driver::Base& base) const;
   absl::StatusOr<driver::Base> ReadBase(const std::string& uid) const;
   absl::StatusOr<driver::IdRanges> Ids() const;
-  absl::Status WriteBundle(const v1::Workload& workload, const driver::Base& base);
+  absl::Status WriteBundle(const v1::Workload& workload,
+                           const std::vector<driver::MountSource>& sources,
+                           const driver::Base& base);
   // Path of the profile that a workload runs under; empty: none.
   absl::StatusOr<std::string> SeccompFile(const std::string& uid, const v1::WorkloadSpec& spec);
   absl::StatusOr<Shim> LaunchShim(const std::string& uid, const v1::WorkloadSpec& spec) const;

@@ -222,7 +222,9 @@ absl::Status FakeDriver::Prepare(const v1::Workload& workload, const driver::Bas
   return absl::OkStatus();
 }
 
-absl::StatusOr<driver::Endpoint> FakeDriver::Create(const v1::Workload& workload) {
+absl::StatusOr<driver::Endpoint> FakeDriver::Create(
+    const v1::Workload& workload, const std::vector<driver::MountSource>& sources) {
+  VX_RETURN_IF_ERROR(driver::CheckSources(workload, sources));
   VX_RETURN_IF_ERROR(hooks_.Enter("create", workload.uid(), workload.name()));
   absl::MutexLock lock(&mutex_);
   Workload* prepared = Find(workload.uid());

@@ -43,7 +43,9 @@ class FakeDriver : public driver::Driver, private driver::Console {
 
   std::vector<FieldViolation> Validate(const v1::WorkloadSpec& spec) const override;
   absl::Status Prepare(const v1::Workload& workload, const driver::Base& base) override;
-  absl::StatusOr<driver::Endpoint> Create(const v1::Workload& workload) override;
+  absl::StatusOr<driver::Endpoint> Create(const v1::Workload& workload,
+                                          const std::vector<driver::MountSource>& sources) override;
+  using Driver::Create;
   using Driver::Start;
   using Driver::Stop;
   absl::Status Start(const std::string& uid, Cancellation& cancellation) override;

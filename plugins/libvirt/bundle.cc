@@ -15,6 +15,7 @@
 #include "daemon/base/subprocess.h"
 #include "daemon/driver/name_texts.h"
 #include "plugins/libvirt/resources.h"
+#include "plugins/libvirt/shares.h"
 
 namespace vx::libvirt {
 namespace {
@@ -110,7 +111,8 @@ absl::StatusOr<v1::ImageConfig> ReadImageConfig(const Paths& paths, const std::s
 }
 
 absl::StatusOr<std::string> EncodeProcess(const driver::Process& process,
-                                          const v1::Workload& workload) {
+                                          const v1::Workload& workload,
+                                          const std::vector<driver::MountSource>& sources) {
   const v1::WorkloadSpec& spec = workload.spec();
   agent::BootConfig config;
   config.argv = process.argv;
@@ -123,6 +125,7 @@ absl::StatusOr<std::string> EncodeProcess(const driver::Process& process,
   config.read_only = spec.read_only();
   config.tmpfs = ToTmpfs(spec);
   SetNetworks(workload.status(), config);
+  config.shares = ToBoot(spec, sources);
   if (const char* error = agent::CheckBootConfig(config)) {
     return Error(absl::StatusCode::kInvalidArgument, "BAD_PROCESS",
                  absl::StrCat("the guest can't be given ", error));

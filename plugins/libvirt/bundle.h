@@ -23,7 +23,8 @@ absl::StatusOr<v1::ImageConfig> ReadImageConfig(const Paths& paths, const std::s
 // What the guest's agent is told: what to run, and what the workload's status says of its
 // networks. INVALID_ARGUMENT (BAD_PROCESS) when a guest can't be given it.
 absl::StatusOr<std::string> EncodeProcess(const driver::Process& process,
-                                          const v1::Workload& workload);
+                                          const v1::Workload& workload,
+                                          const std::vector<driver::MountSource>& sources = {});
 
 // A guest's end of one of its networks.
 agent::BootNic ToNic(const v1::NetworkAttachment& attachment);

@@ -17,6 +17,8 @@ constexpr int kTranslationCacheMib = 64;
 // Of PCI; q35 has its own devices in 0 and 31.
 constexpr int kDiskSlot = 2, kSerialSlot = 3, kBalloonSlot = 4, kNicSlot = 5;
 constexpr int kSpareCards = 2, kSpareSlot = 27;
+// Folders and further disks share slots, so that all network cards have room too.
+constexpr int kFirstShareSlot = 29, kFunctions = 8;
 
 pugi::xml_node Text(pugi::xml_node parent, const char* name, const std::string& value) {
   pugi::xml_node node = parent.append_child(name);
@@ -65,12 +67,20 @@ void AddProcessor(pugi::xml_node domain, const DomainSpec& spec) {
 }
 
 // On the root bus: bridges before devices cost a guest's start time.
-void SetSlot(pugi::xml_node device, int slot) {
+pugi::xml_node SetSlot(pugi::xml_node device, int slot, int function = 0) {
   pugi::xml_node address = Child(device, "address", "type", "pci");
   Set(address, "domain", "0x0000");
   Set(address, "bus", "0x00");
   Set(address, "slot", absl::StrCat("0x", absl::Hex(slot, absl::kZeroPad2)));
-  Set(address, "function", "0x0");
+  Set(address, "function", absl::StrCat("0x", absl::Hex(function)));
+  return address;
+}
+
+// The Nth of the devices that share slots.
+void SetShared(pugi::xml_node device, int n) {
+  const int function = n % kFunctions;
+  pugi::xml_node address = SetSlot(device, kFirstShareSlot + n / kFunctions, function);
+  if (function == 0) Set(address, "multifunction", "on");
 }
 
 void AddDisk(pugi::xml_node devices, const DomainSpec& spec) {
@@ -137,6 +147,41 @@ void AddRoomForCards(pugi::xml_node devices) {
   }
 }
 
+// virtiofsd reads and writes the guest's memory itself.
+void AddSharedMemory(pugi::xml_node domain) {
+  pugi::xml_node backing = domain.append_child("memoryBacking");
+  Child(backing, "source", "type", "memfd");
+  Child(backing, "access", "mode", "shared");
+}
+
+void AddMoreDisks(pugi::xml_node devices, const std::vector<DomainDisk>& disks, int place) {
+  char letter = 'b';
+  for (const DomainDisk& more : disks) {
+    pugi::xml_node disk = Child(devices, "disk", "type", "file");
+    Set(disk, "device", "disk");
+    pugi::xml_node driver = Child(disk, "driver", "name", "qemu");
+    Set(driver, "type", more.format);
+    Set(driver, "cache", "writeback");
+    Set(driver, "discard", "unmap");
+    Child(disk, "source", "file", more.path);
+    Set(Child(disk, "target", "dev", std::string("vd") + letter++), "bus", "virtio");
+    if (more.read_only) disk.append_child("readonly");
+    Text(disk, "serial", more.serial);
+    SetShared(disk, place++);
+  }
+}
+
+void AddShares(pugi::xml_node devices, const std::vector<DomainShare>& shares) {
+  int place = 0;
+  for (const DomainShare& share : shares) {
+    pugi::xml_node filesystem = Child(devices, "filesystem", "type", "mount");
+    Set(Child(filesystem, "driver", "type", "virtiofs"), "queue", "1024");
+    Child(filesystem, "source", "socket", share.socket);
+    Child(filesystem, "target", "dir", share.tag);
+    SetShared(filesystem, place++);
+  }
+}
+
 void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
   pugi::xml_node devices = domain.append_child("devices");
   Text(devices, "emulator", spec.emulator);
@@ -147,6 +192,8 @@ void AddDevices(pugi::xml_node domain, const DomainSpec& spec) {
   for (const Nic& nic : spec.nics) SetSlot(AddNic(devices, nic), slot++);
   if (!spec.nics.empty()) AddRoomForCards(devices);
   AddPorts(devices, spec);
+  AddShares(devices, spec.shares);
+  AddMoreDisks(devices, spec.disks, static_cast<int>(spec.shares.size()));
   AddBalloon(devices);
 }
 
@@ -188,6 +235,7 @@ std::string DomainXml(const DomainSpec& spec) {
   Text(domain, "name", spec.name);
   Text(domain, "uuid", UuidOf(spec.uid));
   Set(Text(domain, "memory", absl::StrCat(spec.memory_bytes / 1024)), "unit", "KiB");
+  if (!spec.shares.empty()) AddSharedMemory(domain);
   Set(Text(domain, "vcpu", absl::StrCat(std::max(spec.vcpus, spec.most_vcpus))), "current",
       absl::StrCat(spec.vcpus));
   AddBoot(domain, spec);

@@ -18,6 +18,26 @@ struct Nic {
   int mtu = 0;
 };
 
+// Folders and disks together: a device each.
+inline constexpr int kMostShares = 16;
+
+// A folder of the host, served by a virtiofsd.
+struct DomainShare {
+  std::string tag;
+  // Where that listens.
+  std::string socket;
+};
+
+// A disk beside the root.
+struct DomainDisk {
+  // By which the guest knows it.
+  std::string serial;
+  std::string path;
+  // "raw" or "qcow2".
+  std::string format;
+  bool read_only = false;
+};
+
 struct DomainSpec {
   std::string name;
   // 32 hex digits.
@@ -41,6 +61,9 @@ struct DomainSpec {
   std::string agent_socket;
   // At most kMaxNics of plugins/agent/boot_network.h.
   std::vector<Nic> nics;
+  // With any of these the guest's memory is one that its virtiofsds can map.
+  std::vector<DomainShare> shares;
+  std::vector<DomainDisk> disks;
   // Whom QEMU runs as.
   QemuUser user;
 };

@@ -142,7 +142,9 @@ absl::Status LibvirtDriver::Prepare(const v1::Workload& workload, const driver::
   return MakeBundle(paths_, workload, base);
 }
 
-absl::StatusOr<driver::Endpoint> LibvirtDriver::Create(const v1::Workload& workload) {
+absl::StatusOr<driver::Endpoint> LibvirtDriver::Create(
+    const v1::Workload& workload, const std::vector<driver::MountSource>& sources) {
+  VX_RETURN_IF_ERROR(driver::CheckSources(workload, sources));
   VX_RETURN_IF_ERROR(ReadImageConfig(paths_, workload.uid()).status());
   VX_ASSIGN_OR_RETURN(Equipment equipment, host_.equipment());
   if (Find(workload.uid())) {
@@ -150,7 +152,7 @@ absl::StatusOr<driver::Endpoint> LibvirtDriver::Create(const v1::Workload& workl
                  absl::StrCat("VM ", workload.uid(), " has a run already"));
   }
   MachinePtr machine = MakeMachine(workload.uid());
-  const absl::Status status = Launch(machine, workload, equipment);
+  const absl::Status status = Launch(machine, workload, sources, equipment);
   if (status.ok()) return EndpointOf(workload);
   Delete(workload.uid()).IgnoreError();
   return status;

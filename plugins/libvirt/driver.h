@@ -26,6 +26,7 @@
 #include "plugins/libvirt/paths.h"
 #include "plugins/libvirt/qemu_groups.h"
 #include "plugins/libvirt/qemu_reaper.h"
+#include "plugins/libvirt/shares.h"
 
 namespace vx::libvirt {
 
@@ -44,7 +45,8 @@ class LibvirtDriver : public driver::Driver, private driver::Sessions, private d
 
   std::vector<FieldViolation> Validate(const v1::WorkloadSpec& spec) const override;
   absl::Status Prepare(const v1::Workload& workload, const driver::Base& base) override;
-  absl::StatusOr<driver::Endpoint> Create(const v1::Workload& workload) override;
+  absl::StatusOr<driver::Endpoint> Create(const v1::Workload& workload,
+                                          const std::vector<driver::MountSource>& sources) override;
   absl::Status Start(const std::string& uid, Cancellation& cancellation) override;
   absl::Status Stop(const std::string& uid, absl::Duration grace,
                     Cancellation& cancellation) override;
@@ -94,12 +96,17 @@ class LibvirtDriver : public driver::Driver, private driver::Sessions, private d
   absl::Status TakeDown(const Machine& machine, const v1::NetworkAttachment& attachment) const;
   absl::StatusOr<driver::Process> ReadProcess(const std::string& uid) const;
   absl::Status Launch(const MachinePtr& machine, const v1::Workload& workload,
-                      const Equipment& equipment);
+                      const std::vector<driver::MountSource>& sources, const Equipment& equipment);
+  absl::Status StartShares(const std::string& uid, const std::vector<Share>& shares,
+                           const QemuUser& user) const;
   // The ids of this host that workloads are given.
   absl::StatusOr<driver::IdRanges> Ids() const;
   // Gives the run's QEMU a user, and that user what is the run's.
   absl::StatusOr<QemuUser> HandOver(const DomainSpec& spec, const Machine& machine,
                                     gid_t group) const;
+  static absl::Status HandOverDisks(const std::vector<DomainDisk>& disks, const std::string& run,
+                                    const QemuUser& user);
+  static absl::Status TakeDisksBack(const std::string& run);
   // What is noted in a run's folder.
   static absl::StatusOr<v1::Workload> ReadWorkload(const std::string& run);
   absl::Status UpdateRunning(const Machine& machine, const v1::Resources& resources);

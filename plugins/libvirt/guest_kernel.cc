@@ -38,13 +38,22 @@ const std::vector<std::string>& UsefulModules() {
 
 constexpr char kNetworkModule[] = "virtio_net";
 
-absl::StatusOr<GuestModules> FindModules(const GuestKernel& kernel) {
+// Those of a guest with folders of the host.
+const std::vector<std::string>& SharingModules() {
+  static const auto* const kModules = new std::vector<std::string>{"virtiofs"};
+  return *kModules;
+}
+
+// With `more`, all of which it must have.
+absl::StatusOr<GuestModules> FindModules(const GuestKernel& kernel,
+                                         const std::vector<std::string>& more = {}) {
   VX_ASSIGN_OR_RETURN(KernelModules modules, KernelModules::Open(kernel.modules));
   std::vector<std::string> names = NeededModules();
   VX_RETURN_IF_ERROR(modules.Resolve(names).status());
   for (const std::string& name : UsefulModules()) {
     if (modules.Resolve({name}).ok()) names.push_back(name);
   }
+  names.insert(names.end(), more.begin(), more.end());
   GuestModules found;
   VX_ASSIGN_OR_RETURN(found.boot, modules.Resolve(names));
   names.push_back(kNetworkModule);
@@ -184,6 +193,10 @@ absl::StatusOr<BootFiles> MakeBootFiles(const GuestKernel& kernel, const std::st
   BootFiles files;
   VX_ASSIGN_OR_RETURN(files.kernel, KeepKernel(cache_dir, image));
   VX_ASSIGN_OR_RETURN(files.initramfs, Keep(cache_dir, initramfs, ".initramfs"));
+  auto sharing = FindModules(kernel, SharingModules());
+  if (!sharing.ok()) return files;
+  VX_ASSIGN_OR_RETURN(initramfs, BuildInitramfs(agent, *sharing));
+  VX_ASSIGN_OR_RETURN(files.sharing_initramfs, Keep(cache_dir, initramfs, ".initramfs"));
   return files;
 }
 
@@ -191,7 +204,9 @@ absl::Status PruneBootFiles(const std::string& cache_dir, const BootFiles& keep)
   VX_ASSIGN_OR_RETURN(std::vector<std::string> names, ListDir(cache_dir));
   for (const std::string& name : names) {
     const std::string path = absl::StrCat(cache_dir, "/", name);
-    if (path != keep.kernel && path != keep.initramfs) VX_RETURN_IF_ERROR(RemoveTree(path));
+    const bool kept =
+        path == keep.kernel || path == keep.initramfs || path == keep.sharing_initramfs;
+    if (!kept) VX_RETURN_IF_ERROR(RemoveTree(path));
   }
   return absl::OkStatus();
 }

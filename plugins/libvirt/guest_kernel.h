@@ -37,6 +37,8 @@ bool OlderVersion(const std::string& a, const std::string& b);
 struct BootFiles {
   std::string kernel;
   std::string initramfs;
+  // The same with what a guest needs for folders of the host; empty: its kernel can't.
+  std::string sharing_initramfs;
 };
 
 // Puts the kernel, and an initramfs with `agent` as its /init and the modules

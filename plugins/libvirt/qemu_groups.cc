@@ -1,9 +1,11 @@
 #include "plugins/libvirt/qemu_groups.h"
 
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
+#include "daemon/base/pidfd.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/driver/placement.h"
 #include "plugins/cgroup/cpus.h"
@@ -11,6 +13,8 @@
 
 namespace vx::libvirt {
 namespace {
+
+constexpr absl::Duration kKillTimeout = absl::Seconds(10);
 
 // Where there is nothing to keep a bound of ours with, there is none.
 absl::Status WhereItCan(const absl::Status& status) {
@@ -88,6 +92,20 @@ absl::StatusOr<cgroup::CgroupStats> QemuGroups::Stats(const std::string& uid) co
 bool QemuGroups::WentOver(const std::string& uid) const {
   auto group = Open(uid);
   return group.ok() && group->cgroup->OomKills() > 0;
+}
+
+absl::Status QemuGroups::Kill(const std::string& uid) const {
+  VX_ASSIGN_OR_RETURN(Group group, Open(uid));
+  if (!group.cgroup->Exists()) return absl::OkStatus();
+  // A virtiofsd is two processes: the second is ours once the first is gone.
+  std::vector<UniqueFd> pidfds;
+  for (pid_t pid : group.cgroup->Processes()) {
+    if (auto pidfd = OpenPidfd(pid); pidfd.ok()) pidfds.push_back(*std::move(pidfd));
+  }
+  VX_RETURN_IF_ERROR(group.cgroup->Kill(kKillTimeout));
+  for (const UniqueFd& pidfd : pidfds) WaitPidfd(pidfd.get(), kKillTimeout);
+  for (const UniqueFd& pidfd : pidfds) ReapPidfd(pidfd.get());
+  return absl::OkStatus();
 }
 
 absl::Status QemuGroups::Remove(const std::string& uid) const {

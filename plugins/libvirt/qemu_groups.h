@@ -30,8 +30,8 @@ class QemuGroups {
   // that this host can't keep.
   absl::Status Make(const std::string& uid, const v1::Resources& resources) const;
 
-  // Puts QEMU into it. While the guest is paused, as nothing of its memory is charged
-  // to anybody yet.
+  // Puts QEMU, or a virtiofsd of its guest, into it. QEMU while the guest is paused, as
+  // nothing of its memory is charged to anybody yet.
   absl::Status Take(const std::string& uid, pid_t qemu) const;
 
   // Sets the limit on time, for a guest with `vcpus` processors.
@@ -48,6 +48,9 @@ class QemuGroups {
 
   // Whether QEMU was killed because it wanted more memory than its bound.
   bool WentOver(const std::string& uid) const;
+
+  // Ends all that is in it, and reaps what of that is ours. Fine when it is not there.
+  absl::Status Kill(const std::string& uid) const;
 
   // Fine when it is not there.
   absl::Status Remove(const std::string& uid) const;

@@ -57,6 +57,11 @@ std::vector<FieldViolation> CheckSpec(const v1::WorkloadSpec& spec) {
   if (resources.has_cpus() && !(resources.cpus() >= kMinCpus)) {
     violations.push_back({"spec.resources.cpus", "a VM needs at least 0.01 cpus"});
   }
+  if (spec.mounts_size() > kMostShares) {
+    violations.push_back({"spec.mounts", absl::StrCat("a VM has room for ", kMostShares,
+                                                      " volumes and host paths, not ",
+                                                      spec.mounts_size())});
+  }
   if (resources.has_disk_bytes() && resources.disk_bytes() <= 0) {
     violations.push_back({"spec.resources.disk_bytes", "a disk has at least one byte"});
   }

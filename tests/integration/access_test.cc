@@ -79,6 +79,15 @@ TEST_F(AccessTest, AFieldInsideARepeatedMessageIsFoundToo) {
   EXPECT_EQ(As("fd:2049", request).status().code(), absl::StatusCode::kPermissionDenied);
 }
 
+TEST_F(AccessTest, AVolumesNameIsNoPathOfTheHost) {
+  v1::CreateWorkloadRequest request;
+  request.mutable_workload()->mutable_spec()->add_mounts()->set_source("data");
+  EXPECT_TRUE(As("fd:2049", request).ok());
+  request.mutable_workload()->mutable_spec()->add_mounts()->set_source("/etc");
+  EXPECT_THAT(std::string(As("fd:2049", request).status().message()),
+              testing::HasSubstr("workload.spec.mounts.source"));
+}
+
 TEST_F(AccessTest, AnUnknownPeerIsRefused) {
   EXPECT_EQ(As("fd:9", v1::ListWorkloadsRequest()).status().code(),
             absl::StatusCode::kUnauthenticated);
@@ -90,7 +99,8 @@ TEST_F(AccessTest, EveryMethodNamesItsPermission) {
   const auto* pool = google::protobuf::DescriptorPool::generated_pool();
   int methods = 0;
   for (const char* name :
-       {"WorkloadService", "OperationService", "EventService", "ImageService", "SystemService"}) {
+       {"WorkloadService", "OperationService", "EventService", "ImageService", "VolumeService",
+        "SystemService"}) {
     const auto* service = pool->FindServiceByName(std::string("vx.v1.") + name);
     ASSERT_NE(service, nullptr) << name;
     for (int i = 0; i < service->method_count(); ++i, ++methods) {

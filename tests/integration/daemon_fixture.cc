@@ -4,6 +4,7 @@
 
 #include "daemon/base/file.h"
 #include "daemon/service/listener.h"
+#include "daemon/volume/dir_backend.h"
 #include "google/rpc/status.pb.h"
 
 namespace vx::integration {
@@ -50,6 +51,9 @@ void DaemonTest::StartDaemon() {
   auto driver = std::make_unique<fake::FakeDriver>(environment);
   driver_ = driver.get();
   core_->drivers().Add(std::move(driver));
+  auto volumes = volume::DirBackend::Open(dir_ + "/volumes");
+  ASSERT_TRUE(volumes.ok()) << volumes.status();
+  core_->volumes().Add(*std::move(volumes));
   ASSERT_TRUE(core_->Start(booted).ok());
   auto listening = service::BindSocket(socket(), "");
   ASSERT_TRUE(listening.ok()) << listening.status();
@@ -68,6 +72,7 @@ void DaemonTest::StartDaemon() {
   operations_ = v1::OperationService::NewStub(channel_);
   events_ = v1::EventService::NewStub(channel_);
   images_ = v1::ImageService::NewStub(channel_);
+  volumes_ = v1::VolumeService::NewStub(channel_);
   system_ = v1::SystemService::NewStub(channel_);
 }
 

@@ -21,6 +21,7 @@
 #include "vx/v1/image_service.grpc.pb.h"
 #include "vx/v1/operation_service.grpc.pb.h"
 #include "vx/v1/system_service.grpc.pb.h"
+#include "vx/v1/volume_service.grpc.pb.h"
 #include "vx/v1/workload_service.grpc.pb.h"
 
 namespace vx::integration {
@@ -54,6 +55,7 @@ class DaemonTest : public testing::Test {
   v1::OperationService::Stub& operations() { return *operations_; }
   v1::EventService::Stub& events() { return *events_; }
   v1::ImageService::Stub& images() { return *images_; }
+  v1::VolumeService::Stub& volumes() { return *volumes_; }
   v1::SystemService::Stub& system() { return *system_; }
 
   // --- One RPC each; the response is checked by the caller. ---
@@ -106,6 +108,7 @@ class DaemonTest : public testing::Test {
   std::unique_ptr<v1::OperationService::Stub> operations_;
   std::unique_ptr<v1::EventService::Stub> events_;
   std::unique_ptr<v1::ImageService::Stub> images_;
+  std::unique_ptr<v1::VolumeService::Stub> volumes_;
   std::unique_ptr<v1::SystemService::Stub> system_;
 };
 

@@ -142,7 +142,7 @@ TEST_F(RecoveryTest, AnInterruptedStartThatDidNotHappenIsAborted) {
 
 TEST_F(RecoveryTest, AStartThatIsUndoneIsOnRecordAsStoppedBeforeItsRunIsEnded) {
   v1::Workload starting = Made("web", {"sleep", "infinity"});
-  ASSERT_TRUE(driver().Create(starting).ok());
+  ASSERT_TRUE(driver().Create(starting, {}).ok());
   StopDaemon();
   starting.mutable_status()->set_state(v1::STATE_STARTING);
   Record(starting);
@@ -280,7 +280,7 @@ TEST_F(RecoveryTest, WhatTheInventoryNeverKnewIsEndedAndItsFilesStay) {
   v1::Workload stray = Spec("stray", {"sleep", "infinity"});
   stray.set_uid("0123456789abcdef0123456789abcdef");
   ASSERT_TRUE(driver().Prepare(stray, {}).ok());
-  ASSERT_TRUE(driver().Create(stray).ok());
+  ASSERT_TRUE(driver().Create(stray, {}).ok());
   ASSERT_TRUE(driver().Start(stray.uid()).ok());
   RestartDaemon();
   WaitReady();

@@ -45,7 +45,8 @@ TEST_F(RequestsTest, WhatIsNotSupportedYetIsRefusedNotIgnored) {
   wanted.mutable_spec()->mutable_health();
   wanted.mutable_spec()->add_tmpfs()->set_target("tmp");
   EXPECT_THAT(Fields(Refused(wanted)), testing::UnorderedElementsAre(
-                                           "spec.mounts", "spec.restart",                                            "spec.health", "spec.tmpfs[0].target"));
+                                           "spec.mounts[0].source", "spec.restart", "spec.health",
+                                           "spec.tmpfs[0].target"));
 }
 
 TEST_F(RequestsTest, ANameIsTakenOnce) {

@@ -32,6 +32,7 @@ Action DeclareEvents(Arguments& arguments);
 Action DeclareOperation(Arguments& arguments);
 Action DeclareImage(Arguments& arguments);
 Action DeclareNetwork(Arguments& arguments);
+Action DeclareVolume(Arguments& arguments);
 Action DeclareInfo(Arguments& arguments);
 Action DeclareSystem(Arguments& arguments);
 Action DeclareDoctor(Arguments& arguments);

@@ -15,6 +15,11 @@
 //                        process.user
 //   vx.seccomp           path of a profile (linux.seccomp's format, or Docker's);
 //                        compiled programs are kept beside it
+// And their bind mounts may have, beside "source":
+//   vx.subpath   a folder in it, relative, which is mounted in its place and made where
+//                it is missing; no link leads out of the source
+//   vx.copyUp    true: a source with nothing in it, mounted to be written to, gets what the root
+//                has in its place
 #pragma once
 
 #include <sys/types.h>
@@ -84,6 +89,8 @@ struct MountConfig {
   std::string destination;
   std::string type;
   std::string source;
+  std::string subpath;
+  bool copies_up = false;
   // MS_*; `cleared` are those that an option names as off ("exec", "rw").
   unsigned long flags = 0;
   unsigned long cleared = 0;

@@ -161,6 +161,8 @@ absl::Status ParseMount(const Json& json, const std::string& where, MountConfig&
   VX_RETURN_IF_ERROR(GetString(json, "destination", where, mount.destination));
   VX_RETURN_IF_ERROR(GetString(json, "type", where, mount.type));
   VX_RETURN_IF_ERROR(GetString(json, "source", where, mount.source));
+  VX_RETURN_IF_ERROR(GetString(json, "vx.subpath", where, mount.subpath));
+  VX_RETURN_IF_ERROR(GetBool(json, "vx.copyUp", where, mount.copies_up));
   VX_RETURN_IF_ERROR(GetStrings(json, "options", where, options));
   VX_RETURN_IF_ERROR(ParseMappings(json, "uidMappings", where, mount.uid_mappings));
   VX_RETURN_IF_ERROR(ParseMappings(json, "gidMappings", where, mount.gid_mappings));

@@ -131,7 +131,7 @@ absl::Status MapMountIds(int mount, int userns, bool recursive, const std::strin
   if (errno != EINVAL) return ErrnoError(errno, absl::StrCat("map the ids of ", what));
   return Error(absl::StatusCode::kFailedPrecondition, "NO_IDMAP",
                absl::StrCat("the filesystem of ", what, " can't map ids"),
-               "keep vxd's state on ext4, xfs or btrfs");
+               "keep vxd's state, volumes and what is mounted from the host on ext4, xfs or btrfs");
 }
 
 absl::Status AttachMount(int mount, const std::string& path) {

@@ -21,6 +21,7 @@
 #include "plugins/container/runtime/mount_calls.h"
 #include "plugins/container/runtime/stage.h"
 #include "plugins/container/runtime/stages.h"
+#include "plugins/shim/copy_up.h"
 
 namespace vx::container {
 namespace {
@@ -152,12 +153,22 @@ absl::Status Root::Attach(size_t index) {
   UniqueFd tree = std::move(mounts_[index]);
   VX_ASSIGN_OR_RETURN(bool is_dir, IsDir(tree.get(), mount.destination));
   VX_ASSIGN_OR_RETURN(UniqueFd place, MakePlaceInside(root_.get(), mount.destination, is_dir));
+  if (mount.copies_up && is_dir) VX_RETURN_IF_ERROR(Fill(mount, place.get(), tree.get()));
   VX_RETURN_IF_ERROR(AttachMount(tree.get(), place.get(), mount.destination));
   if ((mount.propagation & MS_UNBINDABLE) != 0) {
     VX_RETURN_IF_ERROR(SetPropagation(tree.get(), mount.propagation, mount.destination));
   }
   if (IsSealedLater(mount)) sealed_.push_back({std::move(tree), mount.destination});
   return absl::OkStatus();
+}
+
+absl::Status Root::Fill(const MountConfig& mount, int place, int tree) const {
+  std::string error;
+  if (shim::CopyUp(place, tree, &error)) return absl::OkStatus();
+  return Error(absl::StatusCode::kInternal, "COPY_UP",
+               absl::StrCat("the new volume on ", mount.destination,
+                            " can't be given what the image has there: ", error),
+               "leave it empty by :nocopy");
 }
 
 absl::Status Root::WriteSysctl(const std::string& key, const std::string& value) const {

@@ -47,6 +47,8 @@ class Root {
   absl::StatusOr<UniqueFd> MakeMount(size_t index) const;
   absl::StatusOr<UniqueFd> MakeCgroupMount(size_t index) const;
   absl::Status Attach(size_t index);
+  // Gives a new volume what is at `place`.
+  absl::Status Fill(const MountConfig& mount, int place, int tree) const;
   absl::Status WriteSysctl(const std::string& key, const std::string& value) const;
   absl::Status MakeReadOnly(const std::string& path) const;
   absl::Status Mask(const std::string& path);

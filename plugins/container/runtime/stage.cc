@@ -15,6 +15,7 @@
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
 #include "plugins/cgroup/cgroup.h"
+#include "plugins/container/runtime/inside.h"
 #include "plugins/container/runtime/mount_calls.h"
 #include "plugins/container/runtime/user_namespace.h"
 
@@ -175,9 +176,19 @@ absl::Status MapIds(const MountConfig& mount, int tree, int userns) {
   return MapMountIds(tree, own.get(), mount.maps_ids_below, mount.source);
 }
 
+// What is below the source may be another container's: its links stay inside.
+absl::StatusOr<UniqueFd> CloneSource(const MountConfig& mount) {
+  const bool recursive = (mount.flags & MS_REC) != 0;
+  if (mount.subpath.empty()) return CloneMount(AT_FDCWD, mount.source, recursive);
+  VX_ASSIGN_OR_RETURN(UniqueFd source, OpenFile(mount.source, O_PATH | O_DIRECTORY));
+  VX_ASSIGN_OR_RETURN(UniqueFd place,
+                      MakePlaceInside(source.get(), absl::StrCat("/", mount.subpath), true));
+  return CloneMount(place.get(), "", recursive);
+}
+
 absl::Status StageBind(const MountConfig& mount, const std::string& target, int userns) {
   struct stat st{};
-  auto tree = CloneMount(AT_FDCWD, mount.source, (mount.flags & MS_REC) != 0);
+  auto tree = CloneSource(mount);
   if (absl::IsNotFound(tree.status())) {
     return Error(absl::StatusCode::kFailedPrecondition, "NO_SOURCE",
                  absl::StrCat("what is to be mounted on ", mount.destination, ", ", mount.source,

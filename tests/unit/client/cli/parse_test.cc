@@ -42,6 +42,9 @@ TEST(ParseMount, TakesVolumesAndPaths) {
   EXPECT_EQ(ParseMount("data:/mnt")->source(), "data");
   EXPECT_FALSE(ParseMount("/data:/mnt:rw")->read_only());
   EXPECT_TRUE(ParseMount("/data:/mnt:ro")->read_only());
+  EXPECT_TRUE(ParseMount("data:/mnt:nocopy,ro")->no_copy());
+  EXPECT_TRUE(ParseMount("data:/mnt:nocopy,ro")->read_only());
+  EXPECT_EQ(ParseMount("data:/mnt:subpath=a/b")->subpath(), "a/b");
   for (const char* text : {"", "/data", "data:", ":/mnt", "a:b", "a:/b:c", "a:/b:ro:x"}) {
     EXPECT_EQ(ErrorReason(ParseMount(text).status()), "BAD_VOLUME") << text;
   }

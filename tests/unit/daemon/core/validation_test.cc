@@ -166,5 +166,68 @@ TEST(ValidationTest, SwapAddsToALimitWhichAnUpdateNeedNotGive) {
   EXPECT_TRUE(ValidateResources(workload.spec().resources()).empty());
 }
 
+v1::Workload Mounting(const std::string& source, const std::string& target,
+                      const std::string& subpath = "") {
+  v1::Workload workload = Good();
+  v1::Mount* mount = workload.mutable_spec()->add_mounts();
+  mount->set_source(source);
+  mount->set_target(target);
+  mount->set_subpath(subpath);
+  return workload;
+}
+
+TEST(ValidationTest, AMountNamesAVolumeOrAPathAndAPlaceInside) {
+  EXPECT_THAT(Refused(Mounting("data", "/data")), testing::IsEmpty());
+  EXPECT_THAT(Refused(Mounting("data", "/data", "a/b")), testing::IsEmpty());
+  EXPECT_THAT(Refused(Mounting("/srv", "/data")), testing::IsEmpty());
+  for (const char* bad : {"", "Data", "../x", "./x", "a/b", "/a/../b"}) {
+    EXPECT_THAT(Refused(Mounting(bad, "/data")), testing::ElementsAre("spec.mounts[0].source"))
+        << bad;
+  }
+  for (const char* bad : {"", "/", "data", "/a/../b", "/proc", "/sys/fs", "/dev"}) {
+    EXPECT_THAT(Refused(Mounting("data", bad)), testing::ElementsAre("spec.mounts[0].target"))
+        << bad;
+  }
+  for (const char* bad : {"/a", "..", "a/../../b"}) {
+    EXPECT_THAT(Refused(Mounting("data", "/data", bad)),
+                testing::ElementsAre("spec.mounts[0].subpath"))
+        << bad;
+  }
+  EXPECT_THAT(Refused(Mounting("/srv", "/data", "a")),
+              testing::ElementsAre("spec.mounts[0].subpath"));
+}
+
+TEST(ValidationTest, TwoMountsHaveTwoPlaces) {
+  v1::Workload workload = Mounting("data", "/data");
+  *workload.mutable_spec()->add_mounts() = workload.spec().mounts(0);
+  EXPECT_THAT(Refused(workload), testing::ElementsAre("spec.mounts[1].target"));
+  v1::Workload tmpfs = Mounting("data", "/data");
+  tmpfs.mutable_spec()->add_tmpfs()->set_target("/data");
+  EXPECT_THAT(Refused(tmpfs), testing::ElementsAre("spec.mounts[0].target"));
+}
+
+TEST(ValidationTest, AVolumeIsAFolderOrADiskWithASize) {
+  const auto fields = [](const v1::Volume& volume) {
+    std::vector<std::string> names;
+    for (const FieldViolation& violation : ValidateVolume(volume)) names.push_back(violation.field);
+    return names;
+  };
+  v1::Volume volume;
+  EXPECT_THAT(fields(volume), testing::IsEmpty());
+  volume.set_name("a/b");
+  EXPECT_THAT(fields(volume), testing::ElementsAre("volume.name"));
+  volume.set_name("data");
+  volume.mutable_spec()->set_format("raw");
+  EXPECT_THAT(fields(volume), testing::ElementsAre("volume.spec.format"));
+  volume.mutable_spec()->set_type(v1::VOLUME_TYPE_BLOCK);
+  EXPECT_THAT(fields(volume), testing::ElementsAre("volume.spec.size_bytes"));
+  volume.mutable_spec()->set_size_bytes(1 << 20);
+  EXPECT_THAT(fields(volume), testing::IsEmpty());
+  volume.mutable_spec()->set_size_bytes((1 << 20) + 1);
+  volume.mutable_spec()->set_format("vhd");
+  EXPECT_THAT(fields(volume),
+              testing::UnorderedElementsAre("volume.spec.size_bytes", "volume.spec.format"));
+}
+
 }  // namespace
 }  // namespace vx::core

@@ -306,5 +306,52 @@ TEST_F(StoreTest, MigrationsAreNumberedWithoutAGap) {
   EXPECT_GE(number, 1);
 }
 
+VolumeRecord VolumeNamed(const std::string& name, const std::string& uid) {
+  VolumeRecord record;
+  record.volume.set_name(name);
+  record.volume.set_uid(uid);
+  return record;
+}
+
+TEST_F(StoreTest, AVolumeIsFoundByNameAndUidAtItsStage) {
+  VolumeRecord record = VolumeNamed("data", "u1");
+  record.volume.mutable_status()->set_used_bytes(7);
+  ASSERT_TRUE(Apply([&](Transaction& tx) { return tx.PutVolume(record); }).ok());
+  Open();
+  record.stage = VolumeStage::kReady;
+  ASSERT_TRUE(Apply([&](Transaction& tx) { return tx.PutVolume(record); }).ok());
+  for (const char* key : {"data", "u1"}) {
+    auto found = store_->Read().FindVolume(key);
+    ASSERT_TRUE(found.ok()) << found.status();
+    EXPECT_EQ(found->volume.uid(), "u1");
+    EXPECT_EQ(found->stage, VolumeStage::kReady);
+    EXPECT_FALSE(found->volume.has_status()) << "what is observed is not kept";
+  }
+  ASSERT_TRUE(Apply([](Transaction& tx) { return tx.DeleteVolume("u1"); }).ok());
+  EXPECT_EQ(ErrorReason(store_->Read().FindVolume("data").status()), "VOLUME_NOT_FOUND");
+}
+
+TEST_F(StoreTest, TwoVolumesHaveNoNameInCommonAndAreListedByName) {
+  ASSERT_TRUE(Apply([](Transaction& tx) { return tx.PutVolume(VolumeNamed("b", "u1")); }).ok());
+  ASSERT_TRUE(Apply([](Transaction& tx) { return tx.PutVolume(VolumeNamed("a", "u2")); }).ok());
+  EXPECT_FALSE(Apply([](Transaction& tx) { return tx.PutVolume(VolumeNamed("b", "u3")); }).ok());
+  auto all = store_->Read().ListVolumes();
+  ASSERT_TRUE(all.ok());
+  ASSERT_EQ(all->size(), 2u);
+  EXPECT_EQ((*all)[0].volume.name(), "a");
+}
+
+TEST_F(StoreTest, SourcesOfMountsNameEachWorkloadOnce) {
+  v1::Workload workload = Workload("web", "w1");
+  workload.mutable_spec()->add_mounts()->set_source("data");
+  workload.mutable_spec()->add_mounts()->set_source("data");
+  workload.mutable_spec()->add_mounts()->set_source("/etc");
+  ASSERT_TRUE(Apply([&](Transaction& tx) { return tx.PutWorkload(workload); }).ok());
+  auto sources = store_->Read().MountSources();
+  ASSERT_TRUE(sources.ok());
+  EXPECT_EQ(sources->at("data"), std::vector<std::string>{"web"});
+  EXPECT_EQ(sources->at("/etc"), std::vector<std::string>{"web"});
+}
+
 }  // namespace
 }  // namespace vx::store

@@ -22,6 +22,8 @@ BootConfig Typical() {
           .read_only = true,
           .tmpfs = {{.target = "/t with space", .size_bytes = 4096, .mode = 0700, .exec = true},
                     {.target = "/u"}},
+          .shares = {{.number = 3, .target = "/d ata", .read_only = true},
+                     {.number = 0, .disk = true, .target = "/e", .copy_up = true}},
           .nics = {{.mac = "52:54:00:12:34:56",
                     .link = "eth0",
                     .mtu = 1500,

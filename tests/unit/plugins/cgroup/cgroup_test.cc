@@ -191,6 +191,16 @@ TEST_F(V2Test, KillIsWrittenAndWaitsUntilNobodyIsLeft) {
   EXPECT_TRUE(cgroup->Kill(absl::Milliseconds(20)).ok());
 }
 
+TEST_F(V2Test, ItsProcessesAreListed) {
+  PutInGroup("cgroup.procs", "12\n0\n345\n");
+  EXPECT_THAT(Open()->Processes(), testing::ElementsAre(12, 345));
+}
+
+TEST_F(V1Test, ItsProcessesAreListed) {
+  PutInGroup("cpu/cgroup.procs", "12\n345\n");
+  EXPECT_THAT(Open()->Processes(), testing::ElementsAre(12, 345));
+}
+
 TEST_F(CgroupTest, WhatIsNotThereIsFineToEndAndToRemove) {
   CgroupLayout layout;
   layout.mode = CgroupMode::kV2;
@@ -199,6 +209,7 @@ TEST_F(CgroupTest, WhatIsNotThereIsFineToEndAndToRemove) {
   EXPECT_FALSE(cgroup->Exists());
   EXPECT_TRUE(cgroup->Kill(absl::Seconds(1)).ok());
   EXPECT_TRUE(cgroup->Remove().ok());
+  EXPECT_THAT(cgroup->Processes(), testing::IsEmpty());
   EXPECT_EQ(cgroup->OomKills(), 0);
   EXPECT_TRUE(absl::IsNotFound(cgroup->Usage().status()));
 }

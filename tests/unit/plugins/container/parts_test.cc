@@ -51,6 +51,64 @@ TEST(Bundle, IsWhatTheRuntimeReads) {
   EXPECT_FALSE(config->limits.memory_bytes.has_value());
 }
 
+const MountConfig* MountOn(const Config& config, const std::string& destination) {
+  for (const MountConfig& mount : config.mounts) {
+    if (mount.destination == destination) return &mount;
+  }
+  return nullptr;
+}
+
+BundleSpec Mounting(const std::string& target, const driver::MountSource& source) {
+  BundleSpec spec = ExampleSpec();
+  spec.mounts.emplace_back().set_target(target);
+  spec.sources = {source};
+  return spec;
+}
+
+TEST(Bundle, AVolumeIsMountedWithTheOwnersThatItHasOnDisk) {
+  auto config =
+      ParseConfig(MakeBundle(Mounting("/data", {.path = "/v/data", .is_volume = true})), "/bundle");
+  ASSERT_TRUE(config.ok()) << config.status();
+  const MountConfig* mount = MountOn(*config, "/data");
+  ASSERT_NE(mount, nullptr);
+  EXPECT_EQ(mount->source, "/v/data");
+  EXPECT_TRUE(mount->maps_ids);
+  EXPECT_TRUE(mount->copies_up);
+  EXPECT_EQ(mount->flags, static_cast<unsigned long>(MS_BIND | MS_NOSUID | MS_NODEV));
+}
+
+TEST(Bundle, WhatIsReadOnlyOrNotWantedIsNotFilled) {
+  BundleSpec spec = Mounting("/data", {.path = "/v/data", .is_volume = true});
+  spec.mounts[0].set_read_only(true);
+  auto config = ParseConfig(MakeBundle(spec), "/bundle");
+  EXPECT_FALSE(MountOn(*config, "/data")->copies_up);
+  EXPECT_NE(MountOn(*config, "/data")->flags & MS_RDONLY, 0u);
+  spec.mounts[0].set_read_only(false);
+  spec.mounts[0].set_no_copy(true);
+  config = ParseConfig(MakeBundle(spec), "/bundle");
+  EXPECT_FALSE(MountOn(*config, "/data")->copies_up);
+}
+
+TEST(Bundle, AHostPathComesWithWhatIsMountedBelowIt) {
+  BundleSpec spec = Mounting("/host", {.path = "/srv"});
+  auto config = ParseConfig(MakeBundle(spec), "/bundle");
+  EXPECT_TRUE(MountOn(*config, "/host")->maps_ids_below);
+  EXPECT_FALSE(MountOn(*config, "/host")->copies_up);
+  EXPECT_NE(MountOn(*config, "/host")->flags & MS_REC, 0u);
+  spec.confinement.user_namespace = false;
+  spec.confinement.sees_all = true;
+  config = ParseConfig(MakeBundle(spec), "/bundle");
+  EXPECT_FALSE(MountOn(*config, "/host")->maps_ids);
+  EXPECT_EQ(MountOn(*config, "/host")->flags & MS_NODEV, 0u);
+}
+
+TEST(Bundle, AMountOnAnotherComesAfterIt) {
+  BundleSpec spec = Mounting("/t/inner", {.path = "/v", .is_volume = true});
+  spec.confinement.tmpfs.emplace_back().set_target("/t");
+  auto config = ParseConfig(MakeBundle(spec), "/bundle");
+  EXPECT_LT(MountOn(*config, "/t"), MountOn(*config, "/t/inner"));
+}
+
 TEST(Bundle, GivesNoCapabilityThatReachesTheHost) {
   auto config = ParseConfig(MakeBundle(ExampleSpec()), "/bundle");
   ASSERT_TRUE(config.ok());

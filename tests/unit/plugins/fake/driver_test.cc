@@ -46,7 +46,7 @@ class FakeDriverTest : public testing::Test {
   void Launch(const std::string& uid, const std::vector<std::string>& command) {
     const v1::Workload workload = NewWorkload(uid, command);
     ASSERT_TRUE(driver_->Prepare(workload, {}).ok());
-    ASSERT_TRUE(driver_->Create(workload).ok());
+    ASSERT_TRUE(driver_->Create(workload, {}).ok());
     ASSERT_TRUE(driver_->Start(uid).ok());
   }
 
@@ -86,12 +86,12 @@ TEST_F(FakeDriverTest, AFaultHitsItsMethodForWhomItIsMeantAsOftenAsItSays) {
   const v1::Workload a = NewWorkload("a", {"true"}), b = NewWorkload("b", {"true"});
   ASSERT_TRUE(driver_->Prepare(a, {}).ok());
   ASSERT_TRUE(driver_->Prepare(b, {}).ok());
-  EXPECT_EQ(ErrorReason(driver_->Create(a).status()), "FAKE_FAULT");
+  EXPECT_EQ(ErrorReason(driver_->Create(a, {}).status()), "FAKE_FAULT");
   EXPECT_EQ(PresenceOf("a"), Presence::kPrepared);
-  EXPECT_EQ(ErrorReason(driver_->Create(a).status()), "FAKE_FAULT");
-  EXPECT_TRUE(driver_->Create(a).ok());
+  EXPECT_EQ(ErrorReason(driver_->Create(a, {}).status()), "FAKE_FAULT");
+  EXPECT_TRUE(driver_->Create(a, {}).ok());
   EXPECT_TRUE(driver_->Start("a").ok());
-  EXPECT_TRUE(driver_->Create(b).ok());
+  EXPECT_TRUE(driver_->Create(b, {}).ok());
   EXPECT_EQ(ErrorReason(driver_->Start("b")), "FAKE_FAULT");
   EXPECT_EQ(ErrorReason(driver_->Start("b")), "FAKE_FAULT");
   driver_->hooks().Clear();

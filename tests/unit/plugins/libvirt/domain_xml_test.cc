@@ -4,8 +4,12 @@
 #include <gtest/gtest.h>
 #include <stdlib.h>
 
+#include <cstring>
+#include <set>
+
 #include "daemon/base/file.h"
 #include "daemon/base/subprocess.h"
+#include "plugins/agent/boot_network.h"
 #include "tests/unit/plugins/libvirt/temp_dir.h"
 
 namespace vx::libvirt {
@@ -85,6 +89,35 @@ TEST(DomainXmlTest, OnlyEmulatedGuestsGetUnsafeSwitches) {
   EXPECT_THAT(KernelCommandLine(false), HasSubstr("mitigations=off"));
   EXPECT_THAT(KernelCommandLine(true), Not(HasSubstr("mitigations=off")));
   EXPECT_THAT(KernelCommandLine(true), HasSubstr("console=ttyS0"));
+}
+
+TEST(DomainXmlTest, AGuestWithFoldersHasMemoryThatOthersCanMap) {
+  DomainSpec spec = Spec();
+  EXPECT_THAT(DomainXml(spec), Not(HasSubstr("memoryBacking"))) << "it has a price";
+  spec.shares = {{"vx0", "/run/vx/r/u/share-0.sock"}, {"vx2", "/run/vx/r/u/share-2.sock"}};
+  const std::string xml = DomainXml(spec);
+  EXPECT_THAT(xml, HasSubstr("<source type=\"memfd\" />"));
+  EXPECT_THAT(xml, HasSubstr("<access mode=\"shared\" />"));
+  EXPECT_THAT(xml, HasSubstr("<source socket=\"/run/vx/r/u/share-2.sock\" />"));
+  EXPECT_THAT(xml, HasSubstr("<target dir=\"vx2\" />"));
+}
+
+TEST(DomainXmlTest, FoldersAndDisksShareSlotsThatNoNetworkCardHas) {
+  DomainSpec spec = Spec();
+  spec.nics.resize(agent::kMaxNics);
+  spec.shares.resize(9);
+  spec.disks.resize(kMostShares - spec.shares.size());
+  const std::string xml = DomainXml(spec);
+  std::set<std::string> places;
+  int devices = 0;
+  for (const char* slot = xml.c_str(); (slot = strstr(slot, "slot=\"")) != nullptr; ++devices) {
+    places.insert(std::string(slot, 6 + 5 + strlen(" function=\"0x0")));
+    ++slot;
+  }
+  EXPECT_EQ(places.size(), static_cast<size_t>(devices)) << xml;
+  EXPECT_THAT(places, testing::Contains(HasSubstr("0x1d\" function=\"0x7")));
+  EXPECT_THAT(places, testing::Contains(HasSubstr("0x1e\" function=\"0x7")));
+  EXPECT_THAT(xml, HasSubstr("function=\"0x0\" multifunction=\"on\""));
 }
 
 TEST(DomainXmlTest, AUidIsTheUuid) {
