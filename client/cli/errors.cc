@@ -30,6 +30,7 @@ constexpr std::pair<absl::string_view, absl::string_view> kFlags[] = {
     {"spec.entrypoint", "--entrypoint"},
     {"spec.env", "--env"},
     {"spec.health", "--health-cmd"},
+    {"new_name", "the new name"},
     {"spec.hostname", "--hostname"},
     {"spec.image", "the image"},
     {"spec.init", "--init"},

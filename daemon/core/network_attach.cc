@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
+#include "daemon/core/network_families.h"
 #include "daemon/core/networks.h"
 #include "daemon/core/workloads.h"
 #include "daemon/network/host_settings.h"
@@ -34,13 +35,8 @@ std::vector<T> ParseAll(const Texts& texts, Parse parse) {
 // The host's own addresses on the network.
 std::vector<Prefix> GatewaysOf(const v1::Network& network) {
   std::vector<Prefix> gateways;
-  if (auto subnet = network::ParsePrefix(network.spec().subnet()); subnet.ok()) {
-    if (auto gateway = network::ParseAddress(network.spec().gateway()); gateway.ok()) {
-      gateways.push_back({*gateway, subnet->length});
-    }
-  }
-  if (auto subnet = network::ParsePrefix(network.spec().ipv6_subnet()); subnet.ok()) {
-    gateways.push_back({network::Nth(*subnet, 1), subnet->length});
+  for (const Family& family : FamiliesOf(network)) {
+    gateways.push_back({family.gateway, family.prefix.length});
   }
   return gateways;
 }

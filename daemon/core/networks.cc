@@ -7,6 +7,7 @@
 #include "absl/strings/str_join.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
+#include "daemon/core/network_families.h"
 #include "daemon/network/ipam.h"
 #include "daemon/network/links.h"
 
@@ -22,25 +23,6 @@ constexpr char kKey[] = "networks";
 // Of a workload's link on the host: 15 characters.
 std::string LinkName(const std::string& uid, int slot) {
   return absl::StrCat("vx", uid.substr(0, 12), absl::Hex(slot));
-}
-
-// One family of a network.
-struct Family {
-  Prefix prefix;
-  Address gateway;
-};
-
-std::vector<Family> FamiliesOf(const v1::Network& network) {
-  std::vector<Family> families;
-  const v1::NetworkSpec& spec = network.spec();
-  if (auto prefix = network::ParsePrefix(spec.subnet()); prefix.ok()) {
-    auto gateway = network::ParseAddress(spec.gateway());
-    families.push_back({*prefix, gateway.ok() ? *gateway : network::Nth(*prefix, 1)});
-  }
-  if (auto prefix = network::ParsePrefix(spec.ipv6_subnet()); prefix.ok()) {
-    families.push_back({*prefix, network::Nth(*prefix, 1)});
-  }
-  return families;
 }
 
 std::set<Address> TakenOf(const std::vector<store::Member>& members, bool v6) {
