@@ -298,6 +298,15 @@ absl::StatusOr<v1::GetImageResponse> Connection::GetImage(const v1::GetImageRequ
   return Caller(this).Read(&Stubs::images, &Images::GetImage, request);
 }
 
+absl::StatusOr<v1::PullImageResponse> Connection::PullImage(v1::PullImageRequest request) {
+  return Caller(this).Change(&Stubs::images, &Images::PullImage, &request);
+}
+
+absl::StatusOr<v1::CheckRegistryLoginResponse> Connection::CheckRegistryLogin(
+    const v1::CheckRegistryLoginRequest& request) {
+  return Caller(this).Read(&Stubs::images, &Images::CheckRegistryLogin, request);
+}
+
 absl::StatusOr<v1::DeleteImageResponse> Connection::DeleteImage(v1::DeleteImageRequest request) {
   return Caller(this).Change(&Stubs::images, &Images::DeleteImage, &request);
 }

@@ -9,6 +9,9 @@
 #include "daemon/base/error.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
+#include "daemon/registry/client.h"
+#include "daemon/registry/pull.h"
+#include "daemon/registry/reference.h"
 
 namespace vx::core {
 namespace {
@@ -47,6 +50,58 @@ absl::StatusOr<v1::Operation> Images::Import(const std::string& path, const std:
     return images_.Import(*archive, name, run.id()).status();
   };
   return operations_.Submit(std::move(submission));
+}
+
+std::function<absl::Status(OperationRun&)> Images::UntilClosed(
+    std::function<absl::Status(OperationRun&)> body) {
+  return [this, body = std::move(body)](OperationRun& run) -> absl::Status {
+    Cancellation::Hook hook = closing_.OnCancel([&run] { run.Cancel(); });
+    absl::Status status = body(run);
+    if (!absl::IsCancelled(status) || !closing_.cancelled()) return status;
+    return Error(absl::StatusCode::kAborted, "STOPPED", "vxd stopped before the change was done",
+                 "ask for it again: what was transferred counts");
+  };
+}
+
+absl::StatusOr<v1::Operation> Images::Pull(const std::string& reference,
+                                           const std::string& platform,
+                                           const registry::Credentials& credentials,
+                                           const RequestKey& request) {
+  VX_ASSIGN_OR_RETURN(std::optional<v1::Operation> replayed, operations_.Replay(request));
+  if (replayed) return *replayed;
+  registry::PullRequest pull;
+  VX_ASSIGN_OR_RETURN(pull.reference, registry::ParseReference(reference));
+  pull.platform = platform;
+  pull.credentials = credentials;
+  Submission submission;
+  submission.type = v1::OPERATION_TYPE_IMAGE_PULL;
+  submission.key = absl::StrCat("pull:", pull.reference.name);
+  submission.pool = &transfers_;
+  submission.target = pull.reference.name;
+  submission.request = request;
+  submission.body = UntilClosed([this, pull](OperationRun& run) mutable -> absl::Status {
+    VX_RETURN_IF_ERROR(run.Phase("pull"));
+    auto progress = std::make_shared<registry::Progress>();
+    run.ShowProgress([progress] { return progress->Tell(); });
+    pull.change = run.id();
+    VX_ASSIGN_OR_RETURN(v1::Image image, registry::Pull(images_, pull, registries_,
+                                                        run.cancellation(), *progress));
+    run.SetResult(absl::StrCat(image.name(), " is ", image.digest()));
+    return absl::OkStatus();
+  });
+  return operations_.Submit(std::move(submission));
+}
+
+absl::Status Images::CheckLogin(const std::string& registry,
+                                const registry::Credentials& credentials) const {
+  // As a part of a name it must be one.
+  VX_ASSIGN_OR_RETURN(registry::Reference reference,
+                      registry::ParseReference(absl::StrCat(registry, "/x")));
+  if (reference.registry != registry) {
+    return InvalidFields({{"registry", absl::StrCat("\"", registry, "\" is no HOST[:PORT]")}});
+  }
+  Cancellation never;
+  return registry::Client(registry, "", credentials, registries_, never).CheckLogin();
 }
 
 absl::StatusOr<v1::Operation> Images::Delete(const std::string& name, const RequestKey& request) {

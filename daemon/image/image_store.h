@@ -6,6 +6,7 @@
 //   DIR/disks/DIGEST.ext4  one filesystem per image, shared by all VMs
 //   DIR/leases/OWNER     the digest of the manifest that OWNER's workload uses
 //   DIR/builtin/         which built-in images were imported (see builtin.h)
+//   DIR/downloads/       blobs of images on their way in (see intake.h)
 //   DIR/tmp/             work in progress; emptied at Open
 //
 // layout/, layers/ and leases/ are for the daemon's user only (0700): layers hold
@@ -28,6 +29,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/base/cancellation.h"
 #include "vx/v1/image.pb.h"
 
 namespace vx::image {
@@ -48,6 +50,8 @@ struct Base {
 };
 
 enum class Form { kLayers, kDisk };
+
+class Intake;
 
 class ImageStore {
  public:
@@ -75,6 +79,9 @@ class ImageStore {
   // Whether the import marked so has been done, and its name still is its.
   bool Imported(const std::string& change) const;
 
+  // For an image that comes blob by blob; the store outlives it, `cancellation` too.
+  std::unique_ptr<Intake> BeginIntake(Cancellation& cancellation);
+
   // Hands the oci-archive to `sink` piece by piece (at most 256 KiB each); ends
   // with the sink's first error.
   absl::Status Export(const std::string& name,
@@ -98,13 +105,15 @@ class ImageStore {
   std::vector<std::string> LeaseOwners() const;
 
  private:
+  friend class Intake;
   struct State;
   explicit ImageStore(std::unique_ptr<State> state);
 
   std::unique_ptr<State> state_;
 };
 
-// "busybox" -> "busybox:latest". INVALID_ARGUMENT (BAD_IMAGE_NAME) for what is no
+// "busybox" -> "busybox:latest", "docker.io/library/busybox" too; with a digest the
+// tag is dropped: "app:1@sha256:…" -> "app@sha256:…". INVALID_ARGUMENT (BAD_IMAGE_NAME) for what is no
 // name.
 absl::StatusOr<std::string> NormalizeName(const std::string& name);
 

@@ -8,6 +8,20 @@
 #include "daemon/service/pushed_stream.h"
 
 namespace vx::service {
+namespace {
+
+registry::Credentials ToCredentials(const v1::RegistryAuth& auth) {
+  return {auth.username(), auth.password(), auth.identity_token()};
+}
+
+// Nothing of a password, not even its hash, is to be on record.
+template <typename Request>
+core::RequestKey KeyWithoutAuth(const Caller& caller, Request request) {
+  request.clear_auth();
+  return KeyOf(caller, request);
+}
+
+}  // namespace
 
 grpc::ServerUnaryReactor* ImageService::ListImages(Call* call, const v1::ListImagesRequest* request,
                                                    v1::ListImagesResponse* response) {
@@ -34,6 +48,24 @@ grpc::ServerUnaryReactor* ImageService::GetImage(Call* call, const v1::GetImageR
 grpc::ServerReadReactor<v1::ImportImageRequest>* ImageService::ImportImage(
     Call* call, v1::ImportImageResponse* response) {
   return new ImportStream(context_, call, response);
+}
+
+grpc::ServerUnaryReactor* ImageService::PullImage(Call* call, const v1::PullImageRequest* request,
+                                                  v1::PullImageResponse* response) {
+  return Unary(context_, call, request, [=, this](const Caller& caller) {
+    return Answer(
+        context_.core.images().Pull(request->reference(), request->platform(),
+                                    ToCredentials(request->auth()), KeyWithoutAuth(caller, *request)),
+        response);
+  });
+}
+
+grpc::ServerUnaryReactor* ImageService::CheckRegistryLogin(
+    Call* call, const v1::CheckRegistryLoginRequest* request, v1::CheckRegistryLoginResponse*) {
+  auto check = [=, this](const Caller&) {
+    return context_.core.images().CheckLogin(request->registry(), ToCredentials(request->auth()));
+  };
+  return Unary(context_, call, request, check, &context_.slow_pool);
 }
 
 grpc::ServerWriteReactor<v1::ExportImageResponse>* ImageService::ExportImage(

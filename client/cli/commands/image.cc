@@ -8,6 +8,7 @@
 #include "client/cli/changes.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/errors.h"
+#include "client/cli/pulls.h"
 #include "client/cli/render/listing.h"
 #include "client/cli/transfers.h"
 #include "client/lib/pages.h"
@@ -22,6 +23,7 @@ struct ImageFlags {
   std::string name;
   std::string file;
   std::string format = "oci-archive";
+  std::string platform;
   bool no_wait = false;
 };
 
@@ -93,6 +95,12 @@ int Rm(Context& context, const ImageFlags& flags) {
   return exit_status;
 }
 
+int Pull(Context& context, const ImageFlags& flags) {
+  absl::StatusOr<v1::Operation> operation = BeginPull(context, flags.name, flags.platform);
+  if (!operation.ok()) return Report(operation.status());
+  return Conclude(context, *operation, flags.no_wait, operation->target());
+}
+
 int Import(Context& context, const ImageFlags& flags) {
   auto connection = context.Connect();
   if (!connection.ok()) return Report(connection.status());
@@ -136,6 +144,16 @@ Action DeclareImageRm(Arguments& arguments) {
   return [flags](Context& context) { return Rm(context, *flags); };
 }
 
+Action DeclareImagePull(Arguments& arguments) {
+  auto flags = std::make_shared<ImageFlags>();
+  arguments.Word("REFERENCE", &flags->name,
+                 "[REGISTRY/]NAME[:TAG][@DIGEST]; docker.io and latest when left out");
+  arguments.Option("--platform", &flags->platform, "OS/ARCH", "The host's when left out");
+  arguments.Flag("--no-wait", &flags->no_wait, "Print the operation's id instead of waiting");
+  arguments.Example("vxctl image pull alpine:3.20");
+  return [flags](Context& context) { return Pull(context, *flags); };
+}
+
 Action DeclareImageImport(Arguments& arguments) {
   auto flags = std::make_shared<ImageFlags>();
   arguments.Word("FILE", &flags->file,
@@ -160,6 +178,7 @@ Action DeclareImageExport(Arguments& arguments) {
 Action DeclareImage(Arguments& arguments) {
   arguments.Verb("ls", "The images of this host", DeclareImageLs);
   arguments.Verb("inspect", "All about images", DeclareImageInspect);
+  arguments.Verb("pull", "Fetch an image from its registry", DeclareImagePull);
   arguments.Verb("rm", "Remove images", DeclareImageRm);
   arguments.Verb("import", "Take an image from a file", DeclareImageImport);
   arguments.Verb("export", "Write an image to a file", DeclareImageExport);

@@ -14,7 +14,7 @@ TEST(ImageName, WithoutATagIsLatest) {
 }
 
 TEST(ImageName, WithATagStaysAsItIs) {
-  for (const char* name : {"busybox:1.36", "docker.io/library/alpine:3.20_A-b",
+  for (const char* name : {"busybox:1.36", "team/alpine:3.20_A-b",
                            "registry.example:5000/a/b-c/d_e:v1", "a:_x"}) {
     EXPECT_EQ(*NormalizeName(name), name);
   }
