@@ -15,7 +15,7 @@ namespace {
 // Known words of the vocabulary whose verb is still to come.
 const std::vector<std::string> kLater = {
     "apply",   "adopt", "advise",  "clone",        "commit", "compare", "convert", "cp",
-    "diff",    "down",  "export",  "history",      "host",   "import",  "login",   "logout",
+    "diff",    "down",  "export",  "history",      "host",   "import",
     "ps-in", "profile", "port-forward", "prune",  "release", "rename",  "snapshot",
     "token",   "top",   "undo",    "volume"};
 
@@ -46,6 +46,8 @@ const std::vector<Verb>& Verbs() {
       {"events", {}, "What happened", DeclareEvents},
       {"operation", {}, "The changes that were asked for", DeclareOperation},
       {"image", {}, "The images of this host", DeclareImage},
+      {"login", {}, "Keep a user name and password for a registry", DeclareLogin},
+      {"logout", {}, "Forget them", DeclareLogout},
       {"network", {}, "The networks of this host", DeclareNetwork},
       {"info", {}, "Facts about the daemon, its host and what it can run", DeclareInfo},
       {"system", {}, "Back up and restore the inventory", DeclareSystem},

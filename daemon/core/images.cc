@@ -11,6 +11,7 @@
 #include "daemon/base/status_macros.h"
 #include "daemon/registry/client.h"
 #include "daemon/registry/pull.h"
+#include "daemon/registry/push.h"
 #include "daemon/registry/reference.h"
 
 namespace vx::core {
@@ -90,6 +91,92 @@ absl::StatusOr<v1::Operation> Images::Pull(const std::string& reference,
     return absl::OkStatus();
   });
   return operations_.Submit(std::move(submission));
+}
+
+absl::StatusOr<v1::Operation> Images::Push(const std::string& name, const std::string& reference,
+                                           const registry::Credentials& credentials,
+                                           const RequestKey& request) {
+  VX_ASSIGN_OR_RETURN(std::optional<v1::Operation> replayed, operations_.Replay(request));
+  if (replayed) return *replayed;
+  VX_ASSIGN_OR_RETURN(v1::Image image, images_.Get(name));
+  registry::PushRequest push;
+  push.name = image.name();
+  push.credentials = credentials;
+  VX_ASSIGN_OR_RETURN(push.reference,
+                      registry::ParseReference(reference.empty() ? image.name() : reference));
+  if (push.reference.tag.empty()) {
+    return InvalidFields({{"reference", absl::StrCat("\"", push.reference.name,
+                                                     "\" has no tag to push to")}});
+  }
+  Submission submission;
+  submission.type = v1::OPERATION_TYPE_IMAGE_PUSH;
+  submission.key = absl::StrCat("push:", push.reference.ToString());
+  submission.pool = &transfers_;
+  submission.target = push.reference.name;
+  submission.request = request;
+  submission.body = UntilClosed([this, push](OperationRun& run) -> absl::Status {
+    VX_RETURN_IF_ERROR(run.Phase("push"));
+    auto progress = std::make_shared<registry::Progress>();
+    run.ShowProgress([progress] { return progress->Tell(); });
+    return registry::Push(images_, push, registries_, run.cancellation(), *progress);
+  });
+  return operations_.Submit(std::move(submission));
+}
+
+absl::StatusOr<v1::Operation> Images::Tag(const std::string& name, const std::string& new_name,
+                                          const RequestKey& request) {
+  VX_ASSIGN_OR_RETURN(std::optional<v1::Operation> replayed, operations_.Replay(request));
+  if (replayed) return *replayed;
+  VX_ASSIGN_OR_RETURN(v1::Image image, images_.Get(name));
+  Submission submission;
+  submission.type = v1::OPERATION_TYPE_IMAGE_TAG;
+  submission.key = kKey;
+  VX_ASSIGN_OR_RETURN(submission.target, image::NormalizeName(new_name));
+  submission.request = request;
+  submission.body = [this, from = image.name(), to = submission.target](OperationRun& run) {
+    absl::Status begun = run.Phase("tag");
+    return begun.ok() ? images_.Tag(from, to, run.id()) : begun;
+  };
+  return operations_.Submit(std::move(submission));
+}
+
+absl::Status Images::RemoveUnused(OperationRun& run, int& removed) {
+  for (const v1::Image& image : images_.List()) {
+    VX_RETURN_IF_ERROR(run.cancellation().Check());
+    VX_ASSIGN_OR_RETURN(auto users, store_.Read().WorkloadsOfImage(image.name()));
+    const std::string plain = image.name().substr(0, image.name().find(':'));
+    const bool came_with_vx = PathExists(absl::StrCat(images_.dir(), "/builtin/", plain));
+    if (!users.empty() || came_with_vx) continue;
+    if (images_.Remove(image.name()).ok()) ++removed;
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Operation> Images::Prune(bool all, const RequestKey& request) {
+  VX_ASSIGN_OR_RETURN(std::optional<v1::Operation> replayed, operations_.Replay(request));
+  if (replayed) return *replayed;
+  Submission submission;
+  submission.type = v1::OPERATION_TYPE_IMAGE_PRUNE;
+  submission.key = kKey;
+  submission.target = "images";
+  submission.request = request;
+  submission.body = [this, all](OperationRun& run) -> absl::Status {
+    VX_RETURN_IF_ERROR(run.Phase("prune"));
+    int removed = 0;
+    if (all) VX_RETURN_IF_ERROR(RemoveUnused(run, removed));
+    const int64_t freed = images_.Prune();
+    run.SetResult(absl::StrCat("removed ", removed, " images, and ", freed,
+                               " bytes that no image needs"));
+    return absl::OkStatus();
+  };
+  return operations_.Submit(std::move(submission));
+}
+
+absl::StatusOr<v1::Image> Images::Get(const std::string& name) const {
+  VX_ASSIGN_OR_RETURN(v1::Image image, images_.Get(name));
+  VX_ASSIGN_OR_RETURN(std::vector<std::string> users, store_.Read().WorkloadsOfImage(image.name()));
+  for (std::string& user : users) image.add_used_by(std::move(user));
+  return image;
 }
 
 absl::Status Images::CheckLogin(const std::string& registry,

@@ -37,6 +37,16 @@ class Images {
   absl::StatusOr<v1::Operation> Pull(const std::string& reference, const std::string& platform,
                                      const registry::Credentials& credentials,
                                      const RequestKey& request);
+  // Sends an image; `reference` empty: to where its name says.
+  absl::StatusOr<v1::Operation> Push(const std::string& name, const std::string& reference,
+                                     const registry::Credentials& credentials,
+                                     const RequestKey& request);
+  absl::StatusOr<v1::Operation> Tag(const std::string& name, const std::string& new_name,
+                                    const RequestKey& request);
+  // With `all` also images that no workload was made from, but for those that came with vx.
+  absl::StatusOr<v1::Operation> Prune(bool all, const RequestKey& request);
+  // With the workloads made from it.
+  absl::StatusOr<v1::Image> Get(const std::string& name) const;
   // Whether the registry takes the credentials; blocks.
   absl::Status CheckLogin(const std::string& registry,
                           const registry::Credentials& credentials) const;
@@ -51,6 +61,7 @@ class Images {
   image::ImageStore& store() { return images_; }
 
  private:
+  absl::Status RemoveUnused(OperationRun& run, int& removed);
   // A body that Close ends.
   std::function<absl::Status(OperationRun&)> UntilClosed(
       std::function<absl::Status(OperationRun&)> body);

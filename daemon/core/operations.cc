@@ -40,6 +40,7 @@ bool MakesRoom(v1::OperationType type) {
     case v1::OPERATION_TYPE_KILL:
     case v1::OPERATION_TYPE_DELETE:
     case v1::OPERATION_TYPE_IMAGE_DELETE:
+    case v1::OPERATION_TYPE_IMAGE_PRUNE:
       return true;
     default:
       return false;

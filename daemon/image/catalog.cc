@@ -195,6 +195,17 @@ bool Catalog::HasLayer(const std::string& blob, const std::string& diff_id) cons
   return false;
 }
 
+std::vector<std::string> Catalog::NamesWithBlob(const std::string& blob) const {
+  std::vector<std::string> names;
+  for (const auto& [name, digest] : digests_) {
+    const std::vector<Descriptor>& layers = contents_.at(digest).manifest.layers;
+    bool has = std::any_of(layers.begin(), layers.end(),
+                           [&](const Descriptor& layer) { return layer.digest == blob; });
+    if (has) names.push_back(name);
+  }
+  return names;
+}
+
 void Catalog::ForgetUnused() {
   std::set<std::string> used = leases_.Digests();
   for (const auto& [name, digest] : digests_) used.insert(digest);

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -46,6 +48,34 @@ absl::Status RemoveLeftovers(const std::string& tmp) {
   VX_ASSIGN_OR_RETURN(std::vector<std::string> names, ListDir(tmp));
   for (const std::string& name : names) Discard(absl::StrCat(tmp, "/", name));
   return absl::OkStatus();
+}
+
+// On the disk.
+int64_t BytesOf(const std::string& path) {
+  namespace fs = std::filesystem;
+  int64_t bytes = 0;
+  auto add = [&bytes](const std::string& one) {
+    struct stat info;
+    if (lstat(one.c_str(), &info) == 0) bytes += int64_t{info.st_blocks} * 512;
+  };
+  add(path);
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(path, error), end; !error && it != end;
+       it.increment(error)) {
+    add(it->path());
+  }
+  return bytes;
+}
+
+// Its layers' bytes beside the steps that made them.
+void AddHistory(const Content& content, v1::Image& image) {
+  size_t layer = 0;
+  for (const v1::ImageHistory& step : content.config.history) {
+    v1::ImageHistory* out = image.add_history();
+    *out = step;
+    if (step.empty_layer() || layer >= content.manifest.layers.size()) continue;
+    out->set_size_bytes(content.manifest.layers[layer++].size);
+  }
 }
 
 bool IsThere(const Base& base) {
@@ -93,7 +123,15 @@ std::vector<v1::Image> ImageStore::List() const {
 
 absl::StatusOr<v1::Image> ImageStore::Get(const std::string& name) const {
   VX_ASSIGN_OR_RETURN(Content content, state_->Find(name));
-  return Named(content, *NormalizeName(name));
+  v1::Image image = Named(content, *NormalizeName(name));
+  AddHistory(content, image);
+  absl::MutexLock lock(&state_->mutex);
+  for (v1::ImageLayer& layer : *image.mutable_layers()) {
+    for (const std::string& other : state_->catalog.NamesWithBlob(layer.digest())) {
+      if (other != image.name()) layer.add_shared_with(other);
+    }
+  }
+  return image;
 }
 
 absl::StatusOr<v1::Image> ImageStore::Import(const std::string& tar_path, const std::string& name,
@@ -127,6 +165,41 @@ absl::Status ImageStore::Export(const std::string& name,
   VX_ASSIGN_OR_RETURN(Content content, state_->Find(name));
   VX_ASSIGN_OR_RETURN(std::string full, NormalizeName(name));
   return WriteOciArchive(content, full, state_->layout, sink);
+}
+
+absl::Status ImageStore::Read(
+    const std::string& name,
+    const std::function<absl::Status(const Content&, const OciLayout&)>& use) const {
+  state_->BeginActivity();
+  auto end = absl::MakeCleanup([&] { state_->EndActivity(); });
+  VX_ASSIGN_OR_RETURN(Content content, state_->Find(name));
+  return use(content, state_->layout);
+}
+
+absl::Status ImageStore::Tag(const std::string& name, const std::string& new_name,
+                             const std::string& change) {
+  VX_ASSIGN_OR_RETURN(std::string full, NormalizeName(new_name));
+  state_->BeginActivity();
+  auto end = absl::MakeCleanup([&] { state_->EndActivity(); });
+  VX_ASSIGN_OR_RETURN(Content content, state_->Find(name));
+  absl::MutexLock lock(&state_->mutex);
+  // Of the image that had the name.
+  state_->has_garbage = true;
+  return state_->catalog.Put(full, content, change);
+}
+
+int64_t ImageStore::Prune() {
+  std::vector<std::string> garbage;
+  {
+    absl::MutexLock lock(&state_->mutex);
+    state_->has_garbage = true;
+    garbage = state_->TakeDownloads();
+    for (std::string& path : state_->Garbage()) garbage.push_back(std::move(path));
+  }
+  int64_t freed = 0;
+  for (const std::string& path : garbage) freed += BytesOf(path);
+  DiscardAll(garbage);
+  return freed;
 }
 
 absl::Status ImageStore::Remove(const std::string& name) {

@@ -52,6 +52,8 @@ struct Base {
 enum class Form { kLayers, kDisk };
 
 class Intake;
+class OciLayout;
+struct Content;
 
 class ImageStore {
  public:
@@ -64,7 +66,8 @@ class ImageStore {
 
   // By name.
   std::vector<v1::Image> List() const;
-  // NOT_FOUND (IMAGE_NOT_FOUND); the hint lists what there is.
+  // With its history, and which images share its layers. NOT_FOUND (IMAGE_NOT_FOUND); the
+  // hint lists what there is.
   absl::StatusOr<v1::Image> Get(const std::string& name) const;
 
   // Takes a tar of an OCI image layout (plain, gzip or zstd), with OCI's or Docker's
@@ -86,6 +89,19 @@ class ImageStore {
   // with the sink's first error.
   absl::Status Export(const std::string& name,
                       const std::function<absl::Status(absl::string_view)>& sink) const;
+
+  // Calls `use` with the image and the layout that has its blobs, which stay meanwhile.
+  absl::Status Read(const std::string& name,
+                    const std::function<absl::Status(const Content&, const OciLayout&)>& use) const;
+
+  // Gives the image one more name, taking it from another that has it; `change` as in
+  // Import.
+  absl::Status Tag(const std::string& name, const std::string& new_name,
+                   const std::string& change);
+
+  // Removes what no image needs: partial downloads, blobs, layers, disks; what is not to be
+  // removed now, since an image is on its way in, is later. The bytes that were freed.
+  int64_t Prune();
 
   // Removes the name, and blobs, layers and disks that nothing else uses.
   // FAILED_PRECONDITION (IMAGE_IN_USE) while a lease is on it; the message names

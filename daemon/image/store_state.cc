@@ -105,6 +105,18 @@ absl::Status ImageStore::State::Commit(const Staged& staged, const OciLayout& st
   return absl::OkStatus();
 }
 
+std::vector<std::string> ImageStore::State::TakeDownloads() {
+  std::vector<std::string> taken;
+  absl::StatusOr<std::vector<std::string>> names = ListDir(downloads.BlobDir());
+  if (activities > 0 || !names.ok()) return taken;
+  for (const std::string& name : *names) {
+    std::string to = bases.TemporaryPath("download");
+    std::string from = absl::StrCat(downloads.BlobDir(), "/", name);
+    if (rename(from.c_str(), to.c_str()) == 0) taken.push_back(to);
+  }
+  return taken;
+}
+
 void ImageStore::State::NoteGarbage() {
   absl::MutexLock lock(&mutex);
   has_garbage = true;

@@ -36,6 +36,9 @@ struct ImageStore::State {
   absl::Status Make(const Content& content, Form form);
   // Moves the blobs that are in `staging` into the layout, and gives the image its name.
   absl::Status Commit(const Staged& staged, const OciLayout& staging, const std::string& change);
+  // Moves what was fetched of images that did not become whole to tmp/; nothing while
+  // something is in the making.
+  std::vector<std::string> TakeDownloads() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
   // What was made of an image and has no name is garbage.
   void NoteGarbage();
   absl::StatusOr<Content> Find(const std::string& name);

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
-#include "absl/synchronization/mutex.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/base/work_pool.h"
@@ -17,42 +16,10 @@
 #include "daemon/registry/client.h"
 #include "daemon/registry/errors.h"
 #include "daemon/registry/resolve.h"
+#include "daemon/registry/together.h"
 
 namespace vx::registry {
 namespace {
-
-// Work of several threads that ends as a whole when one of them fails, or the user
-// cancels it.
-class Together {
- public:
-  explicit Together(Cancellation& outer)
-      : outer_(outer), hook_(outer.OnCancel([this] { stop_.Cancel(); })) {}
-
-  Cancellation& stop() { return stop_; }
-
-  void Note(const absl::Status& status) {
-    if (status.ok()) return;
-    {
-      absl::MutexLock lock(&mutex_);
-      if (first_.ok()) first_ = status;
-    }
-    stop_.Cancel();
-  }
-
-  // Once all have ended.
-  absl::Status Outcome() {
-    VX_RETURN_IF_ERROR(outer_.Check());
-    absl::MutexLock lock(&mutex_);
-    return first_;
-  }
-
- private:
-  Cancellation& outer_;
-  Cancellation stop_;
-  Cancellation::Hook hook_;
-  absl::Mutex mutex_;
-  absl::Status first_ ABSL_GUARDED_BY(mutex_);
-};
 
 // One pull from one host.
 class Puller {

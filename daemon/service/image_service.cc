@@ -40,7 +40,7 @@ grpc::ServerUnaryReactor* ImageService::GetImage(Call* call, const v1::GetImageR
                                                  v1::GetImageResponse* response) {
   return Unary(context_, call, request, [=, this](const Caller&) -> absl::Status {
     VX_ASSIGN_OR_RETURN(*response->mutable_image(),
-                        context_.core.images().store().Get(request->name()));
+                        context_.core.images().Get(request->name()));
     return absl::OkStatus();
   });
 }
@@ -57,6 +57,33 @@ grpc::ServerUnaryReactor* ImageService::PullImage(Call* call, const v1::PullImag
         context_.core.images().Pull(request->reference(), request->platform(),
                                     ToCredentials(request->auth()), KeyWithoutAuth(caller, *request)),
         response);
+  });
+}
+
+grpc::ServerUnaryReactor* ImageService::PushImage(Call* call, const v1::PushImageRequest* request,
+                                                  v1::PushImageResponse* response) {
+  return Unary(context_, call, request, [=, this](const Caller& caller) {
+    return Answer(
+        context_.core.images().Push(request->name(), request->reference(),
+                                    ToCredentials(request->auth()), KeyWithoutAuth(caller, *request)),
+        response);
+  });
+}
+
+grpc::ServerUnaryReactor* ImageService::TagImage(Call* call, const v1::TagImageRequest* request,
+                                                 v1::TagImageResponse* response) {
+  return Unary(context_, call, request, [=, this](const Caller& caller) {
+    return Answer(context_.core.images().Tag(request->name(), request->new_name(),
+                                             KeyOf(caller, *request)),
+                  response);
+  });
+}
+
+grpc::ServerUnaryReactor* ImageService::PruneImages(Call* call,
+                                                    const v1::PruneImagesRequest* request,
+                                                    v1::PruneImagesResponse* response) {
+  return Unary(context_, call, request, [=, this](const Caller& caller) {
+    return Answer(context_.core.images().Prune(request->all(), KeyOf(caller, *request)), response);
   });
 }
 

@@ -1,5 +1,6 @@
 // Registries: Debian's docker-registry as it is, and one of the tests' own that
 // misbehaves.
+#include <cstdlib>
 #include <fstream>
 
 #include "absl/strings/ascii.h"
@@ -82,6 +83,15 @@ class RegistryTest : public OwnDaemonTest {
     Result copied = Shell(absl::StrCat("skopeo copy --dest-tls-verify=false ", flags, " oci:",
                                        Path("layout"), ":1 docker://", kHost, "/", name));
     ASSERT_THAT(copied, Succeeds()) << copied;
+  }
+
+  // Where this test's vxctl finds its files.
+  void UseHome() const {
+    setenv("HOME", vx_.dir().c_str(), 1);
+    for (const char* name : {"XDG_CONFIG_HOME", "XDG_RUNTIME_DIR", "DOCKER_CONFIG",
+                             "REGISTRY_AUTH_FILE"}) {
+      unsetenv(name);
+    }
   }
 
   // Begins the registry that misbehaves.
@@ -261,6 +271,92 @@ TEST_F(RegistryTest, AMirrorIsAskedFirstAndTheRegistryWhereItFails) {
   StartFarEnd({});
   EXPECT_THAT(Vxctl({"image", "pull", "127.0.0.1:5999/app:1"}), Succeeds());
   EXPECT_THAT(Vxctl({"image", "pull", "127.0.0.1:5000/app:1"}), Succeeds());
+}
+
+TEST_F(RegistryTest, AnImageOf127LayersRuns) {
+  StartDaemon();
+  ASSERT_THAT(RunProgram({Script("many_layers.py"), Path("layout"), "127"}), Succeeds());
+  StartFarEnd({});
+  ASSERT_THAT(Vxctl({"image", "pull", "127.0.0.1:5000/many:1"}), Succeeds());
+  Result ran = Vxctl({"run", "--rm", "--kind=container", "127.0.0.1:5000/many:1", "--", "/bin/sh",
+                      "-c", "read n </last; cd /layers; set -- *; echo $n $#"});
+  EXPECT_EQ(ran.out, "127 127\n") << ran;
+}
+
+constexpr char kDockerLogin[] = R"({"auths":{"127.0.0.1:5000":{"auth":"bWU6c2VjcmV0"}}})";
+
+TEST_F(RegistryTest, ATokenIsGotWithDockersLoginAndGoesToNoOtherHost) {
+  StartDaemon();
+  MakeImage();
+  UseHome();
+  StartFarEnd({"token", "redirect"});
+  Words pull = {"image", "pull", "127.0.0.1:5000/app:1"};
+  EXPECT_THAT(Vxctl(pull), FailsSaying(1, {"REGISTRY_LOGIN", "vxctl login 127.0.0.1:5000"}));
+  ASSERT_THAT(Shell("mkdir \"$1\"/.docker && printf %s \"$2\" >\"$1\"/.docker/config.json",
+                    {vx_.dir(), kDockerLogin}),
+              Succeeds());
+  EXPECT_THAT(Vxctl(pull), Succeeds());
+  EXPECT_FALSE(Requests("Bearer").empty());
+  EXPECT_FALSE(Requests("CDN").empty());
+  for (const std::string& line : Requests("CDN")) EXPECT_THAT(line, HasSubstr(" - 20")) << line;
+}
+
+TEST_F(RegistryTest, ByTlsAndAPasswordAnImageGoesThereAndBack) {
+  UseHome();
+  ASSERT_THAT(Shell("cd \"$1\"; htpasswd -Bbn me secret >passwords\n"
+                    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 "
+                    "-subj /CN=test-ca -keyout ca.key -out ca.pem\n"
+                    "openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes "
+                    "-subj /CN=registry -keyout reg.key -out reg.csr\n"
+                    "openssl x509 -req -in reg.csr -CA ca.pem -CAkey ca.key -CAcreateserial "
+                    "-days 2 -extfile <(echo subjectAltName=IP:127.0.0.1) -out reg.pem",
+                    {vx_.dir()}),
+              Succeeds());
+  Registry registry(vx_.dir(), absl::StrCat("  tls: {certificate: ", Path("reg.pem"), ", key: ",
+                                            Path("reg.key"), "}\nauth:\n  htpasswd: {realm: r, path: ",
+                                            Path("passwords"), "}\n"));
+  const std::string name = "127.0.0.1:5000/team/bb:1";
+  StartDaemon();
+  EXPECT_THAT(Vxctl({"image", "pull", name}), FailsSaying(1, {"127.0.0.1:5000", "REGISTRY_TLS"}));
+  vx_.Stop();
+  StartDaemon({"--set", "images.ca_file=" + Path("ca.pem")});
+  EXPECT_THAT(Vxctl({"image", "pull", name}), FailsSaying(1, {"REGISTRY_LOGIN"}));
+  EXPECT_THAT(Vxctl({"login", "-u", "me", "-p", "wrong", "127.0.0.1:5000"}),
+              FailsSaying(1, {"REGISTRY_LOGIN"}));
+  const std::string file = Path(".config/vx/auth.json");
+  EXPECT_FALSE(PathExists(file));
+  ASSERT_THAT(Vxctl({"login", "-u", "me", "-p", "secret", "127.0.0.1:5000"}), Succeeds());
+  EXPECT_EQ(RunProgram({"stat", "-c", "%a", file}).out, "600\n");
+  ASSERT_THAT(Vxctl({"image", "tag", "busybox", name}), Succeeds());
+  ASSERT_THAT(Vxctl({"image", "push", name}), Succeeds());
+  ASSERT_THAT(Vxctl({"image", "rm", name}), Succeeds());
+  ASSERT_THAT(Vxctl({"image", "pull", name}), Succeeds());
+  Json images = Images();
+  EXPECT_EQ(images[0]["digest"], images[1]["digest"]) << images;
+  EXPECT_THAT(Vxctl({"logout", "127.0.0.1:5000"}), Succeeds());
+  EXPECT_THAT(Vxctl({"image", "push", name}), FailsSaying(1, {"REGISTRY_LOGIN"}));
+}
+
+TEST_F(RegistryTest, AnImageInChunksIsReadByOthersAndMountedTheSecondTime) {
+  StartDaemon();
+  MakeImage(40 << 20);
+  Registry registry(vx_.dir());
+  ASSERT_THAT(Shell("tar -C \"$1\"/layout -cf \"$1\"/image.tar .", {vx_.dir()}), Succeeds());
+  const std::string name = "127.0.0.1:5000/team/big:1", other = "127.0.0.1:5000/other/big:2";
+  ASSERT_THAT(Vxctl({"image", "import", Path("image.tar"), "--name", name}), Succeeds());
+  ASSERT_THAT(Vxctl({"image", "push", name}), Succeeds());
+  Result seen = Shell("skopeo copy -q --src-tls-verify=false docker://" + name + " oci:" +
+                      Path("back") + ":1 && sha256sum <" + Path("back") +
+                      "/blobs/sha256/$(cd " + Path("back") + "/blobs/sha256; ls -S | head -1)");
+  ASSERT_THAT(seen, Succeeds()) << seen;
+  ASSERT_THAT(Vxctl({"image", "push", name, other}), Succeeds());
+  ASSERT_THAT(Vxctl({"image", "pull", other}), Succeeds());
+  Json image = vx_.VxctlJson({"image", "inspect", other});
+  EXPECT_EQ(image["layers"][0]["sharedWith"][0], name) << image;
+  EXPECT_GE(image["history"].size(), 3u) << image;
+  EXPECT_THAT(Vxctl({"image", "prune"}).out, HasSubstr("removed 0 images"));
+  EXPECT_THAT(Vxctl({"image", "prune", "--all", "-y"}).out, HasSubstr("removed 2 images"));
+  EXPECT_EQ(Images().size(), 1u) << "what came with vx stays";
 }
 
 }  // namespace

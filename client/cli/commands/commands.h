@@ -17,6 +17,8 @@ Action DeclarePause(Arguments& arguments);
 Action DeclareResume(Arguments& arguments);
 Action DeclareRm(Arguments& arguments);
 Action DeclareUpdate(Arguments& arguments);
+Action DeclareLogin(Arguments& arguments);
+Action DeclareLogout(Arguments& arguments);
 Action DeclareLs(Arguments& arguments);
 Action DeclareInspect(Arguments& arguments);
 Action DeclareWait(Arguments& arguments);
