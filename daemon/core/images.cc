@@ -165,8 +165,8 @@ absl::StatusOr<v1::Operation> Images::Prune(bool all, const RequestKey& request)
     int removed = 0;
     if (all) VX_RETURN_IF_ERROR(RemoveUnused(run, removed));
     const int64_t freed = images_.Prune();
-    run.SetResult(absl::StrCat("removed ", removed, " images, and ", freed,
-                               " bytes that no image needs"));
+    run.SetResult(absl::StrCat("removed ", removed, " images with what they alone needed, and ",
+                               freed, " bytes that no image needs"));
     return absl::OkStatus();
   };
   return operations_.Submit(std::move(submission));

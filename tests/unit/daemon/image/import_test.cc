@@ -199,7 +199,7 @@ TEST_F(ImportTest, ADamagedDockerArchiveIsRefused) {
   for (const char* text : {"[]", "{}", "x", "[1]", "[{}]", R"([{"Config":"no.json"}])",
                            R"([{"Config":"0a.json","Layers":["no/layer.tar"]}])",
                            R"([{"Config":"0a.json","Layers":[7]}])",
-                           R"([{"Config":"ab/layer.tar","Layers":["ab/layer.tar"]}])"}) {
+                           R"([{"Config":"ab/layer.tar","Layers":["ab/layer.tar"],"RepoTags":["a:1"]}])"}) {
     auto files = DockerFiles();
     files["manifest.json"] = text;
     ExpectRefused(TarOf(files), "BAD_ARCHIVE", "");
