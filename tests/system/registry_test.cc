@@ -283,6 +283,44 @@ TEST_F(RegistryTest, AnImageOf127LayersRuns) {
   EXPECT_EQ(ran.out, "127 127\n") << ran;
 }
 
+// Whiteouts, an opaque folder, hard links in and across layers, setuid, capabilities,
+// absolute links, owners, attributes, long names. (A container has 65,536 ids: owners
+// beyond them are nobody inside.)
+constexpr char kLayers[] = R"sh(cd "$1"; umoci init --layout layout; umoci new --image layout:1
+umoci unpack --image layout:1 bundle >/dev/null; r=bundle/rootfs
+mkdir -p $r/{bin,a,opaque/deep,sticky}; cp "$(command -v busybox)" $r/bin/busybox
+ln -s /bin/busybox $r/bin/sh; ln -s busybox $r/bin/sleep; chmod 1777 $r/sticky
+echo one >$r/a/one; echo two >$r/a/two; echo x >$r/opaque/x; echo y >$r/opaque/deep/y
+echo h >$r/h1; ln $r/h1 $r/h2; echo s >$r/setuid; chmod 6755 $r/setuid; echo o >$r/owned
+chown 60000:1000 $r/owned; echo c >$r/cap
+python3 -c 'import os,sys; r=sys.argv[1]
+os.setxattr(r+"/cap","security.capability",bytes.fromhex("0100000200040000000000000000000000000000"))
+os.setxattr(r+"/a/two","user.note",b"kept")' $r
+umoci repack --refresh-bundle --image layout:1 bundle >/dev/null
+rm $r/a/one; rm -r $r/opaque; mkdir $r/opaque; echo z >$r/opaque/z; ln $r/h1 $r/h3
+rm -r $r/sticky; ln -s /a/two $r/sticky; echo more >>$r/a/two
+echo l >$r/$(printf 'n%.0s' {1..200}); umoci repack --refresh-bundle --image layout:1 bundle >/dev/null
+mkdir $r/a/one; chmod 700 $r/a/one; rm $r/h2
+umoci repack --refresh-bundle --image layout:1 bundle >/dev/null
+umoci unpack --image layout:1 final >/dev/null)sh";
+
+TEST_F(RegistryTest, ATreeInAContainerIsWhatUmociUnpacks) {
+  StartDaemon();
+  Result made = Shell(kLayers, {vx_.dir()});
+  ASSERT_THAT(made, Succeeds()) << made;
+  StartFarEnd({});
+  Result ran = Vxctl({"run", "-d", "--kind=container", "--name=tree", "127.0.0.1:5000/tree:1", "--",
+                      "/bin/sleep", "1000"});
+  ASSERT_THAT(ran, Succeeds()) << ran;
+  const std::string pid = absl::StrCat(vx_.Inspect("tree")["status"]["pid"].get<int>());
+  Result theirs = RunProgram({Script("tree.py"), Path("final/rootfs")});
+  Result ours = RunProgram({Script("tree.py"), "--of", pid});
+  ASSERT_THAT(theirs, Succeeds()) << theirs;
+  ASSERT_THAT(ours, Succeeds()) << ours;
+  EXPECT_THAT(theirs.out, HasSubstr("security.capability"));
+  EXPECT_EQ(ours.out, theirs.out);
+}
+
 constexpr char kDockerLogin[] = R"({"auths":{"127.0.0.1:5000":{"auth":"bWU6c2VjcmV0"}}})";
 
 TEST_F(RegistryTest, ATokenIsGotWithDockersLoginAndGoesToNoOtherHost) {
