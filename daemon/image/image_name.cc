@@ -55,12 +55,23 @@ bool IsRepository(absl::string_view text) {
   return true;
 }
 
-// Docker's registry goes without saying.
+// What can be only a registry when it stands before a slash.
+bool IsRegistry(absl::string_view text) {
+  return text == "localhost" || text.find_first_of(".:") != absl::string_view::npos;
+}
+
+// Docker's registry goes without saying, but where the rest would say another; so does
+// "library".
 std::string Familiar(absl::string_view repository) {
-  for (const char* prefix : {"docker.io/library/", "docker.io/", "index.docker.io/"}) {
-    if (absl::ConsumePrefix(&repository, prefix)) break;
+  absl::string_view rest = repository;
+  bool said = absl::ConsumePrefix(&rest, "docker.io/") || absl::ConsumePrefix(&rest, "index.docker.io/");
+  absl::string_view official = rest;
+  if (absl::ConsumePrefix(&official, "library/") && official.find('/') == absl::string_view::npos) {
+    return std::string(official);
   }
-  return std::string(repository);
+  size_t slash = rest.find('/');
+  bool other = slash != absl::string_view::npos && IsRegistry(rest.substr(0, slash));
+  return absl::StrCat(said && other ? "docker.io/" : "", rest);
 }
 
 }  // namespace
@@ -82,8 +93,10 @@ absl::StatusOr<std::string> NormalizeName(const std::string& name) {
     return BadName(name, "its parts are lower-case letters, digits and . _ - between slashes");
   }
   if (!IsTag(tag)) return BadName(name, absl::StrCat("\"", tag, "\" is no tag"));
-  return digest.empty() ? absl::StrCat(repository, ":", tag)
-                        : absl::StrCat(repository, "@", digest);
+  std::string full = digest.empty() ? absl::StrCat(repository, ":", tag)
+                                    : absl::StrCat(repository, "@", digest);
+  if (full.size() > kMaxName) return BadName(name, "it is too long");
+  return full;
 }
 
 }  // namespace vx::image

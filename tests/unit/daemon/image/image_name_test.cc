@@ -21,8 +21,24 @@ TEST(ImageName, WithATagStaysAsItIs) {
 }
 
 TEST(ImageName, NormalisingTwiceChangesNothing) {
-  std::string once = *NormalizeName("host:5000/app");
-  EXPECT_EQ(*NormalizeName(once), once);
+  for (const char* name : {"host:5000/app", "docker.io/docker.io/a", "docker.io/localhost/a",
+                           "index.docker.io/library/a.b", "library/library/a", "library/a"}) {
+    std::string once = *NormalizeName(name);
+    EXPECT_EQ(*NormalizeName(once), once) << name;
+  }
+}
+
+TEST(ImageName, IsNeverLongerThanWhatIsTaken) {
+  EXPECT_FALSE(NormalizeName(std::string(250, 'a')).ok()) << "with its tag it has 257";
+}
+
+TEST(ImageName, DockersRegistryGoesWithoutSaying) {
+  for (const char* name : {"docker.io/library/a", "docker.io/a", "index.docker.io/a", "library/a"}) {
+    EXPECT_EQ(*NormalizeName(name), "a:latest") << name;
+  }
+  EXPECT_EQ(*NormalizeName("docker.io/team/a:1"), "team/a:1");
+  EXPECT_EQ(*NormalizeName("docker.io/library/a/b"), "library/a/b:latest");
+  EXPECT_EQ(*NormalizeName("docker.io/host.example/a"), "docker.io/host.example/a:latest");
 }
 
 TEST(ImageName, OtherTextsAreRefusedWithTheirName) {
