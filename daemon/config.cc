@@ -58,6 +58,7 @@ constexpr Key kKeys[] = {
     {"logs.max_files", Type::kInt, "4"},
     {"images.insecure_registries", Type::kList, ""},
     {"images.mirrors", Type::kTable, ""},
+    {"images.ca_file", Type::kPath, ""},
     {"images.max_layer_bytes", Type::kInt, "10737418240"},
     {"images.max_unpacked_bytes", Type::kInt, "42949672960"},
     {"volumes.dir", Type::kPath, ""},

@@ -17,6 +17,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -33,6 +34,7 @@
 #include "daemon/image/image_store.h"
 #include "daemon/logging.h"
 #include "daemon/memory.h"
+#include "daemon/registry/options.h"
 #include "daemon/service/listener.h"
 #include "daemon/service/server.h"
 #include "daemon/store/store.h"
@@ -117,6 +119,20 @@ core::NetworkOptions ToNetworkOptions(const Config& config, const std::string& i
   return options;
 }
 
+registry::Options ToRegistryOptions(const Config& config) {
+  registry::Options options;
+  for (const std::string& host : config.GetList("images.insecure_registries")) {
+    options.insecure.insert(host);
+  }
+  for (const std::string& entry : config.GetList("images.mirrors")) {
+    std::pair<std::string, std::string> mirror = absl::StrSplit(entry, absl::MaxSplits('=', 1));
+    options.mirrors.insert(mirror);
+  }
+  options.ca_file = config.Get("images.ca_file");
+  options.max_layer_bytes = config.GetInt("images.max_layer_bytes");
+  return options;
+}
+
 // In this process's place.
 [[noreturn]] void ExecAgain(char** argv) {
   execv("/proc/self/exe", argv);
@@ -180,6 +196,7 @@ absl::StatusOr<bool> Serve(const Config& config, const sigset_t& stop, char** ar
 
   core::Core core(*store, *images, kWorkers, ToNetworkOptions(config, instance_id));
   VX_RETURN_IF_ERROR(AddVolumes(config, core.volumes()));
+  core.images().UseRegistries(ToRegistryOptions(config));
   VX_RETURN_IF_ERROR(LoadDrivers(config, instance_id, core.drivers()));
   bool passed = false;
   VX_ASSIGN_OR_RETURN(UniqueFd socket, TakeSocket(config, passed));

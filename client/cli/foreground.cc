@@ -273,7 +273,8 @@ int AttachForeground(Context& context, const v1::Workload& workload, const Attac
   return ExitCode(*exit);
 }
 
-int RunForeground(Context& context, const v1::Workload& workload, const Attachment& attachment) {
+int RunForeground(Context& context, const v1::Workload& workload, const PullFlags& pull,
+                  const Attachment& attachment) {
   absl::StatusOr<ProgressMode> mode = ParseProgress(context.flags().progress);
   if (!mode.ok()) return Report(mode.status());
   auto connection = context.Connect();
@@ -283,7 +284,7 @@ int RunForeground(Context& context, const v1::Workload& workload, const Attachme
   request.set_start(true);
   request.set_follow(true);
   if (attachment.tty) *request.mutable_terminal_size() = OwnTerminalSize();
-  auto created = (*connection)->CreateWorkload(request);
+  auto created = CreateWithImage(context, request, pull);
   return created.ok() ? Follow(**connection, *created, *mode, attachment)
                       : Report(created.status());
 }

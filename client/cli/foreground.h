@@ -3,11 +3,12 @@
 
 #include "client/cli/attached_input.h"
 #include "client/cli/context.h"
+#include "client/cli/pulls.h"
 #include "vx/v1/workload.pb.h"
 
 namespace vx::cli {
 
-// Makes and starts the workload with one call, so that nothing half-made stays when
+// Makes and starts the workload with one call, once its image is there, so that nothing half-made stays when
 // this process is killed, and passes on what it writes, byte for byte, until it
 // ends. Returns its exit status; after an error, which is reported, 1, or 127 and 126
 // where the command could not be started.
@@ -21,7 +22,7 @@ namespace vx::cli {
 //
 // With an attachment its input comes from here; the detach keys leave it running, with
 // exit status 0.
-int RunForeground(Context& context, const v1::Workload& workload,
+int RunForeground(Context& context, const v1::Workload& workload, const PullFlags& pull,
                   const Attachment& attachment = {});
 
 // The same for a workload that runs already, from now on; or for its machine's console.

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -19,11 +20,13 @@
 #include "daemon/base/file.h"
 #include "daemon/base/ids.h"
 #include "daemon/base/status_macros.h"
+#include "daemon/base/subprocess.h"
 
 namespace vx::cli {
 namespace {
 
 constexpr size_t kPiece = size_t{1} << 20;
+using Words = std::vector<std::string>;
 
 bool IsFolder(const std::string& path) {
   struct stat info;
@@ -46,6 +49,60 @@ absl::StatusOr<std::string> ReadPiece(int fd, const std::string& name) {
   if (got < 0) return ErrnoError(errno, absl::StrCat("read ", name));
   piece.resize(static_cast<size_t>(got));
   return piece;
+}
+
+// A tar that reads from us or writes to us.
+class Tar {
+ public:
+  // `end` is its side of the pipe: STDIN_FILENO or STDOUT_FILENO.
+  static absl::StatusOr<Tar> Start(const Words& argv, int end) {
+    int ends[2];
+    if (pipe2(ends, O_CLOEXEC) != 0) return ErrnoError(errno, "make a pipe");
+    UniqueFd reads(ends[0]), writes(ends[1]);
+    SpawnOptions options;
+    options.argv = argv;
+    UniqueFd& its = end == STDIN_FILENO ? reads : writes;
+    options.fds = {{its.get(), end}, {STDERR_FILENO, STDERR_FILENO}};
+    VX_ASSIGN_OR_RETURN(pid_t pid, Spawn(options));
+    return Tar(pid, std::move(end == STDIN_FILENO ? writes : reads));
+  }
+
+  int fd() const { return fd_.get(); }
+
+  absl::Status Wait() {
+    fd_.reset();
+    int status = 0;
+    while (waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return absl::OkStatus();
+    return Error(absl::StatusCode::kUnknown, "TAR_FAILED", "tar has failed");
+  }
+
+ private:
+  Tar(pid_t pid, UniqueFd fd) : pid_(pid), fd_(std::move(fd)) {}
+
+  pid_t pid_;
+  UniqueFd fd_;
+};
+
+absl::StatusOr<v1::Operation> ImportFrom(
+    client::Connection& connection, const std::string& name,
+    const std::function<absl::StatusOr<std::string>()>& next) {
+  v1::ImportImageRequest::Header header;
+  header.set_name(name);
+  VX_ASSIGN_OR_RETURN(auto response, connection.ImportImage(std::move(header), next));
+  return std::move(*response.mutable_operation());
+}
+
+// An OCI layout.
+absl::StatusOr<v1::Operation> ImportFolder(client::Connection& connection,
+                                           const std::string& folder, const std::string& name) {
+  VX_ASSIGN_OR_RETURN(Tar tar, Tar::Start({"tar", "-c", "-C", folder, "-f", "-", "."},
+                                          STDOUT_FILENO));
+  auto operation = ImportFrom(connection, name, [&] { return ReadPiece(tar.fd(), folder); });
+  absl::Status ended = tar.Wait();
+  if (operation.ok() && !ended.ok()) return ended;
+  return operation;
 }
 
 // What writes all of it to a descriptor.
@@ -94,17 +151,24 @@ absl::StatusOr<UniqueFd> OpenSource(const std::string& file) {
 
 absl::StatusOr<v1::Operation> ImportImage(client::Connection& connection, const std::string& file,
                                           const std::string& name) {
-  if (IsFolder(file)) {
-    return NotYetError(absl::StrCat("importing the folder ", file),
-                       absl::StrCat("import a tar of it: tar -C ", file, " -cf image.tar ."));
-  }
+  if (IsFolder(file)) return ImportFolder(connection, file, name);
   VX_ASSIGN_OR_RETURN(UniqueFd opened, OpenSource(file));
   int fd = opened.valid() ? opened.get() : STDIN_FILENO;
-  v1::ImportImageRequest::Header header;
-  header.set_name(name);
-  VX_ASSIGN_OR_RETURN(auto response, connection.ImportImage(std::move(header),
-                                                            [&] { return ReadPiece(fd, file); }));
-  return std::move(*response.mutable_operation());
+  return ImportFrom(connection, name, [&] { return ReadPiece(fd, file); });
+}
+
+absl::Status ExportImageToFolder(client::Connection& connection, const std::string& name,
+                                 const std::string& folder) {
+  if (folder.empty()) return UsageError("where to?", "give -o FOLDER, which is made");
+  if (mkdir(folder.c_str(), 0755) != 0) return ErrnoError(errno, absl::StrCat("make ", folder));
+  v1::ExportImageRequest request;
+  request.set_name(name);
+  VX_ASSIGN_OR_RETURN(Tar tar, Tar::Start({"tar", "-x", "-C", folder, "-f", "-"}, STDIN_FILENO));
+  absl::Status received = Receive(connection.ExportImage(request), tar.fd());
+  absl::Status ended = tar.Wait();
+  received.Update(ended);
+  if (!received.ok()) RemoveTree(folder).IgnoreError();
+  return received;
 }
 
 absl::Status ExportImage(client::Connection& connection, const std::string& name,

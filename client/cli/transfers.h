@@ -19,6 +19,9 @@ absl::StatusOr<v1::Operation> ImportImage(client::Connection& connection, const 
 // file appears, or is replaced, only when all of it is there.
 absl::Status ExportImage(client::Connection& connection, const std::string& name,
                          const std::string& file);
+// The same into a folder, which is made: an OCI image layout.
+absl::Status ExportImageToFolder(client::Connection& connection, const std::string& name,
+                                 const std::string& folder);
 
 // The same for a copy of the inventory, which only its owner may read.
 absl::Status BackupInventory(client::Connection& connection, const std::string& file);

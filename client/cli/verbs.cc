@@ -15,9 +15,8 @@ namespace {
 // Known words of the vocabulary whose verb is still to come.
 const std::vector<std::string> kLater = {
     "apply",   "adopt", "advise",  "clone",        "commit", "compare", "convert", "cp",
-    "diff",    "down",  "export",  "history",      "host",   "import",  "login",   "logout",
-    "ps-in",   "profile", "prune",   "release",  "snapshot", "token",   "top",
-    "undo"};
+    "diff",    "down",  "export",  "history",      "host",   "import",  "ps-in",   "profile",
+    "prune",   "release", "snapshot", "token",     "top",    "undo"};
 
 }  // namespace
 
@@ -48,6 +47,8 @@ const std::vector<Verb>& Verbs() {
       {"events", {}, "What happened", DeclareEvents},
       {"operation", {}, "The changes that were asked for", DeclareOperation},
       {"image", {}, "The images of this host", DeclareImage},
+      {"login", {}, "Keep a user name and password for a registry", DeclareLogin},
+      {"logout", {}, "Forget them", DeclareLogout},
       {"network", {}, "The networks of this host", DeclareNetwork},
       {"volume", {}, "Data that outlives workloads", DeclareVolume},
       {"info", {}, "Facts about the daemon, its host and what it can run", DeclareInfo},

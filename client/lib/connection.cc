@@ -307,6 +307,27 @@ absl::StatusOr<v1::GetImageResponse> Connection::GetImage(const v1::GetImageRequ
   return Caller(this).Read(&Stubs::images, &Images::GetImage, request);
 }
 
+absl::StatusOr<v1::PullImageResponse> Connection::PullImage(v1::PullImageRequest request) {
+  return Caller(this).Change(&Stubs::images, &Images::PullImage, &request);
+}
+
+absl::StatusOr<v1::PushImageResponse> Connection::PushImage(v1::PushImageRequest request) {
+  return Caller(this).Change(&Stubs::images, &Images::PushImage, &request);
+}
+
+absl::StatusOr<v1::TagImageResponse> Connection::TagImage(v1::TagImageRequest request) {
+  return Caller(this).Change(&Stubs::images, &Images::TagImage, &request);
+}
+
+absl::StatusOr<v1::PruneImagesResponse> Connection::PruneImages(v1::PruneImagesRequest request) {
+  return Caller(this).Change(&Stubs::images, &Images::PruneImages, &request);
+}
+
+absl::StatusOr<v1::CheckRegistryLoginResponse> Connection::CheckRegistryLogin(
+    const v1::CheckRegistryLoginRequest& request) {
+  return Caller(this).Read(&Stubs::images, &Images::CheckRegistryLogin, request);
+}
+
 absl::StatusOr<v1::DeleteImageResponse> Connection::DeleteImage(v1::DeleteImageRequest request) {
   return Caller(this).Change(&Stubs::images, &Images::DeleteImage, &request);
 }

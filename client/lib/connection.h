@@ -80,6 +80,12 @@ class Connection {
 
   absl::StatusOr<v1::ListImagesResponse> ListImages(const v1::ListImagesRequest& request);
   absl::StatusOr<v1::GetImageResponse> GetImage(const v1::GetImageRequest& request);
+  absl::StatusOr<v1::PullImageResponse> PullImage(v1::PullImageRequest request);
+  absl::StatusOr<v1::PushImageResponse> PushImage(v1::PushImageRequest request);
+  absl::StatusOr<v1::TagImageResponse> TagImage(v1::TagImageRequest request);
+  absl::StatusOr<v1::PruneImagesResponse> PruneImages(v1::PruneImagesRequest request);
+  absl::StatusOr<v1::CheckRegistryLoginResponse> CheckRegistryLogin(
+      const v1::CheckRegistryLoginRequest& request);
   absl::StatusOr<v1::DeleteImageResponse> DeleteImage(v1::DeleteImageRequest request);
   std::unique_ptr<Stream<v1::ExportImageResponse>> ExportImage(
       const v1::ExportImageRequest& request);

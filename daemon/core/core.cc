@@ -74,6 +74,7 @@ absl::Status Core::TakeOver(driver::Driver& driver) {
 
 void Core::Close() {
   operations_.Close();
+  images_.Close();
   drivers_.Close();
 }
 

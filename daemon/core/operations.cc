@@ -42,6 +42,7 @@ bool MakesRoom(v1::OperationType type) {
     case v1::OPERATION_TYPE_IMAGE_DELETE:
     case v1::OPERATION_TYPE_VOLUME_DELETE:
     case v1::OPERATION_TYPE_VOLUME_PRUNE:
+    case v1::OPERATION_TYPE_IMAGE_PRUNE:
       return true;
     default:
       return false;
@@ -94,6 +95,11 @@ void OperationRun::SetStages(const std::vector<driver::Stage>& stages) {
   stages_ = stages;
 }
 
+void OperationRun::ShowProgress(std::function<v1::OperationProgress()> tell) {
+  absl::MutexLock lock(&mutex_);
+  progress_ = std::move(tell);
+}
+
 void OperationRun::SetResult(std::string result) {
   absl::MutexLock lock(&mutex_);
   operation_.set_result(std::move(result));
@@ -106,7 +112,9 @@ void OperationRun::UndoPhase(absl::string_view name) {
 
 v1::Operation OperationRun::Snapshot() const {
   absl::MutexLock lock(&mutex_);
-  return operation_;
+  v1::Operation operation = operation_;
+  if (progress_) *operation.mutable_progress() = progress_();
+  return operation;
 }
 
 void OperationRun::Begin() {
@@ -118,6 +126,7 @@ void OperationRun::Begin() {
 v1::Operation OperationRun::End(const absl::Status& status) {
   absl::MutexLock lock(&mutex_);
   EnterPhase("");
+  progress_ = nullptr;
   *operation_.mutable_end_time() = ToProto(absl::Now());
   if (status.ok()) {
     operation_.set_state(v1::OPERATION_STATE_DONE);
@@ -195,7 +204,9 @@ void Operations::GoOn(const v1::Operation& operation, Submission submission) {
     live_[operation.id()] = run;
   }
   std::string key = submission.key;
-  Enqueue(key, [this, run, submission = std::move(submission)] { Execute(submission, *run); });
+  WorkPool* pool = submission.pool;
+  Enqueue(
+      key, [this, run, submission = std::move(submission)] { Execute(submission, *run); }, pool);
 }
 
 void Operations::Execute(const Submission& submission, OperationRun& run) {
@@ -241,7 +252,8 @@ bool Operations::WaitForRoom() {
   return !mutex_.AwaitWithTimeout(absl::Condition(&closed_), kRoomPause);
 }
 
-void Operations::Enqueue(const std::string& key, std::function<void()> work) {
+void Operations::Enqueue(const std::string& key, std::function<void()> work, WorkPool* pool) {
+  if (pool == nullptr) pool = &pool_;
   {
     absl::MutexLock lock(&mutex_);
     if (closed_) return;
@@ -249,10 +261,10 @@ void Operations::Enqueue(const std::string& key, std::function<void()> work) {
     it->second.push_back(std::move(work));
     if (!first) return;
   }
-  pool_.Run([this, key] { RunNext(key); });
+  pool->Run([this, key, pool] { RunNext(key, pool); });
 }
 
-void Operations::RunNext(const std::string& key) {
+void Operations::RunNext(const std::string& key, WorkPool* pool) {
   std::function<void()> work;
   {
     absl::MutexLock lock(&mutex_);
@@ -275,7 +287,7 @@ void Operations::RunNext(const std::string& key) {
     }
   }
   // Another key's work comes in between: no key starves the others.
-  pool_.Run([this, key] { RunNext(key); });
+  pool->Run([this, key, pool] { RunNext(key, pool); });
 }
 
 absl::StatusOr<v1::Operation> Operations::Find(const std::string& id) {

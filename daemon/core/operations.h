@@ -49,6 +49,8 @@ class OperationRun {
   void SetStages(const std::vector<driver::Stage>& stages);
   // What it brought about, in a sentence.
   void SetResult(std::string result);
+  // Who asks is told what `tell` says, until the body has ended. Called by any thread.
+  void ShowProgress(std::function<v1::OperationProgress()> tell);
   // For what takes long within a phase.
   Cancellation& cancellation() { return cancellation_; }
   // Begins a phase that has to be done whatever the user asks: undoing.
@@ -80,6 +82,7 @@ class OperationRun {
   v1::Operation operation_ ABSL_GUARDED_BY(mutex_);
   absl::Time phase_began_ ABSL_GUARDED_BY(mutex_);
   std::vector<driver::Stage> stages_ ABSL_GUARDED_BY(mutex_);
+  std::function<v1::OperationProgress()> progress_ ABSL_GUARDED_BY(mutex_);
   Cancellation cancellation_;
   std::atomic<bool> superseded_{false};
   std::function<absl::Status(store::Transaction&)> at_end_;
@@ -96,6 +99,8 @@ struct Submission {
   // Of a stop or restart, where the user said so.
   std::optional<absl::Duration> grace;
   RequestKey request;
+  // Where it runs; null: with the others. Always the same for a key.
+  WorkPool* pool = nullptr;
   // Rows that belong to the promise; may refuse the submission.
   std::function<absl::Status(store::Transaction&)> record;
   // Runs on the pool. Has put everything right when it returns an error.
@@ -121,7 +126,7 @@ class Operations {
   void GoOn(const v1::Operation& operation, Submission submission);
 
   // Runs unrecorded work in the key's turn.
-  void Enqueue(const std::string& key, std::function<void()> work);
+  void Enqueue(const std::string& key, std::function<void()> work, WorkPool* pool = nullptr);
 
   // With the phases of one that runs.
   absl::StatusOr<v1::Operation> Find(const std::string& id);
@@ -147,7 +152,7 @@ class Operations {
   absl::Status Record(const Submission& submission, const v1::Operation& operation);
   void RecordEnd(const OperationRun& run, const v1::Operation& ended);
   bool WaitForRoom();
-  void RunNext(const std::string& key);
+  void RunNext(const std::string& key, WorkPool* pool);
 
   store::Store& store_;
   WorkPool& pool_;

@@ -225,6 +225,8 @@ absl::Status Workloads::EndOf(const v1::Operation& operation) const {
     case v1::OPERATION_TYPE_DELETE:
       return absl::OkStatus();
     case v1::OPERATION_TYPE_IMAGE_IMPORT:
+    case v1::OPERATION_TYPE_IMAGE_PULL:
+    case v1::OPERATION_TYPE_IMAGE_TAG:
       return images_.Imported(operation.id()) ? absl::OkStatus() : aborted;
     case v1::OPERATION_TYPE_IMAGE_DELETE:
       return images_.Get(operation.target()).ok() ? aborted : absl::OkStatus();

@@ -23,9 +23,10 @@ constexpr int kDefaultGraceSeconds = 10;
 // "busybox:latest" -> "busybox-3f2a".
 std::string ChooseName(const store::View& view, const std::string& image) {
   std::string stem;
-  for (char c : image.substr(0, image.find_first_of(":@"))) {
+  const std::string last = image.substr(image.rfind('/') + 1);
+  for (char c : last.substr(0, last.find_first_of(":@"))) {
     const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
-    stem = c == '/' ? "" : absl::StrCat(stem, std::string(1, plain ? c : '-'));
+    stem.push_back(plain ? c : '-');
   }
   const size_t first = stem.find_first_not_of('-');
   stem = first == std::string::npos ? "workload" : stem.substr(first, 40);

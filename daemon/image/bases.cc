@@ -35,6 +35,15 @@ absl::StatusOr<UniqueFd> MakeFolder(const std::string& path) {
   return OpenFile(path, O_RDONLY | O_DIRECTORY);
 }
 
+// Where it is now.
+absl::StatusOr<FileSource> OpenBlob(const std::vector<std::string>& places) {
+  absl::StatusOr<FileSource> file = FileSource::Open(places.front());
+  for (size_t i = 1; i < places.size() && absl::IsNotFound(file.status()); ++i) {
+    file = FileSource::Open(places[i]);
+  }
+  return file;
+}
+
 // A finished thing gets its place, for good.
 absl::Status Publish(const std::string& from, const std::string& folder, const std::string& to) {
   if (rename(from.c_str(), to.c_str()) < 0)
@@ -81,24 +90,19 @@ std::string Bases::TemporaryPath(absl::string_view what) const {
   return absl::StrCat(dir_, "/tmp/", what, "-", RandomHex(16));
 }
 
-Bases::Costs Bases::NewCosts() const {
-  Budget budget(limits_.max_unpacked_bytes, "images.max_unpacked_bytes");
-  return {budget, budget};
-}
-
 std::vector<Bases::LayerJob> Bases::Jobs(const Content& content, const OciLayout& layout) const {
   std::vector<LayerJob> jobs;
   for (size_t i = 0; i < content.manifest.layers.size(); ++i) {
     jobs.push_back(
-        {layout.BlobPath(content.manifest.layers[i].digest), content.config.diff_ids[i]});
+        {{layout.BlobPath(content.manifest.layers[i].digest)}, content.config.diff_ids[i]});
   }
   return jobs;
 }
 
 absl::Status Bases::UnpackInto(const LayerJob& job, const std::string& folder, Costs& costs) const {
-  VX_ASSIGN_OR_RETURN(FileSource file, FileSource::Open(job.blob));
+  VX_ASSIGN_OR_RETURN(FileSource file, OpenBlob(job.blob));
   DecompressedSource plain(&file);
-  MeteredSource tar(&plain, &costs.stream);
+  MeteredSource tar(&plain, &costs.stream, costs.cancellation);
   VX_RETURN_IF_ERROR(UnpackLayer(tar, folder, costs.files));
   return CheckDiffId(tar, job.diff_id);
 }
@@ -113,33 +117,43 @@ absl::Status Bases::BuildLayer(const LayerJob& job, Costs& costs) const {
   return Publish(folder, dir_ + "/layers", LayerPath(job.diff_id));
 }
 
-absl::Status Bases::EnsureLayer(const LayerJob& job, Costs& costs) {
+absl::Status Bases::EnsureLayer(const LayerJob& job, Costs& costs, bool& built) {
   if (PathExists(LayerPath(job.diff_id))) return absl::OkStatus();
   return once_.Do(job.diff_id, [&] {
     if (PathExists(LayerPath(job.diff_id))) return absl::OkStatus();
+    built = true;
     return BuildLayer(job, costs);
   });
 }
 
+absl::Status Bases::CheckBlob(const LayerJob& job, Costs& costs) const {
+  VX_ASSIGN_OR_RETURN(FileSource file, OpenBlob(job.blob));
+  DecompressedSource plain(&file);
+  MeteredSource tar(&plain, &costs.stream, costs.cancellation);
+  return CheckDiffId(tar, job.diff_id);
+}
+
+absl::Status Bases::MakeLayer(const std::vector<std::string>& paths, const std::string& diff_id,
+                              bool trusted, Costs& costs) {
+  LayerJob job{paths, diff_id};
+  bool built = false;
+  VX_RETURN_IF_ERROR(EnsureLayer(job, costs, built));
+  return trusted || built ? absl::OkStatus() : CheckBlob(job, costs);
+}
+
 absl::Status Bases::MakeLayers(const Content& content, const OciLayout& layout) {
-  Costs costs = NewCosts();
+  Costs costs(limits_);
   for (const LayerJob& job : Jobs(content, layout)) {
-    VX_RETURN_IF_ERROR(EnsureLayer(job, costs));
+    bool built = false;
+    VX_RETURN_IF_ERROR(EnsureLayer(job, costs, built));
   }
   return absl::OkStatus();
 }
 
 absl::Status Bases::VerifyAndMakeLayers(const Content& content, const OciLayout& layout) {
-  Costs costs = NewCosts();
+  Costs costs(limits_);
   for (const LayerJob& job : Jobs(content, layout)) {
-    if (!PathExists(LayerPath(job.diff_id))) {
-      VX_RETURN_IF_ERROR(EnsureLayer(job, costs));
-      continue;
-    }
-    VX_ASSIGN_OR_RETURN(FileSource file, FileSource::Open(job.blob));
-    DecompressedSource plain(&file);
-    MeteredSource tar(&plain, &costs.stream);
-    VX_RETURN_IF_ERROR(CheckDiffId(tar, job.diff_id));
+    VX_RETURN_IF_ERROR(MakeLayer(job.blob, job.diff_id, /*trusted=*/false, costs));
   }
   return absl::OkStatus();
 }

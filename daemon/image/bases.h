@@ -8,6 +8,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "daemon/base/cancellation.h"
 #include "daemon/image/byte_source.h"
 #include "daemon/image/image_store.h"
 #include "daemon/image/oci_layout.h"
@@ -38,23 +39,34 @@ class Bases {
   absl::Status MakeLayers(const Content& content, const OciLayout& layout);
   // Reads the blobs of layers that are there already too, and checks them.
   absl::Status VerifyAndMakeLayers(const Content& content, const OciLayout& layout);
+  // What is left of the bounds while one image's layers are read.
+  struct Costs {
+    explicit Costs(const Limits& limits)
+        : stream(limits.max_unpacked_bytes, "images.max_unpacked_bytes"),
+          files(limits.max_unpacked_bytes, "images.max_unpacked_bytes") {}
+    Budget stream;
+    Budget files;
+    // May be null.
+    Cancellation* cancellation = nullptr;
+  };
+  // Makes one layer of a blob, of which `paths` are the places where it may be: it may be
+  // moved from one to the next meanwhile. Reads and checks the blob even where the layer
+  // is there, unless it is `trusted` to be what it says. Several threads may share `costs`.
+  absl::Status MakeLayer(const std::vector<std::string>& paths, const std::string& diff_id,
+                         bool trusted, Costs& costs);
   // Makes the layers and the disk where they are missing.
   absl::Status MakeDisk(const Content& content, const OciLayout& layout);
 
  private:
-  // What is left of the bounds while one image's layers are read.
-  struct Costs {
-    Budget stream;
-    Budget files;
-  };
   struct LayerJob {
-    std::string blob;
+    std::vector<std::string> blob;  // its places
     std::string diff_id;
   };
 
-  Costs NewCosts() const;
   std::vector<LayerJob> Jobs(const Content& content, const OciLayout& layout) const;
-  absl::Status EnsureLayer(const LayerJob& job, Costs& costs);
+  // `built` tells whether it was made here, and so whether the blob was read.
+  absl::Status EnsureLayer(const LayerJob& job, Costs& costs, bool& built);
+  absl::Status CheckBlob(const LayerJob& job, Costs& costs) const;
   absl::Status UnpackInto(const LayerJob& job, const std::string& folder, Costs& costs) const;
   absl::Status BuildLayer(const LayerJob& job, Costs& costs) const;
   absl::Status BuildDisk(const Content& content) const;

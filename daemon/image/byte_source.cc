@@ -15,6 +15,7 @@ namespace vx::image {
 namespace {
 
 constexpr size_t kPiece = 256 << 10;
+constexpr int64_t kBlock = 512;
 
 }  // namespace
 
@@ -36,16 +37,25 @@ absl::StatusOr<absl::string_view> FileSource::Next() {
 }
 
 absl::Status Budget::Spend(int64_t bytes) {
-  if (bytes >= 0 && bytes <= left_) {
-    left_ -= bytes;
-    return absl::OkStatus();
+  int64_t left = left_.load();
+  while (bytes >= 0 && bytes <= left) {
+    if (left_.compare_exchange_weak(left, left - bytes)) return absl::OkStatus();
   }
   return Error(absl::StatusCode::kResourceExhausted, "IMAGE_TOO_LARGE",
                absl::StrCat("the image is larger than ", key_, " (", total_, " bytes)"),
                absl::StrCat("raise ", key_, " in vxd.toml if you trust the image"));
 }
 
+absl::StatusOr<absl::string_view> BlockSource::Next() {
+  static constexpr char kZeros[kBlock] = {};
+  VX_ASSIGN_OR_RETURN(absl::string_view piece, source_->Next());
+  if (piece.empty()) piece = absl::string_view(kZeros, (kBlock - bytes_ % kBlock) % kBlock);
+  bytes_ += piece.size();
+  return piece;
+}
+
 absl::StatusOr<absl::string_view> MeteredSource::Next() {
+  if (cancellation_ != nullptr) VX_RETURN_IF_ERROR(cancellation_->Check());
   VX_ASSIGN_OR_RETURN(absl::string_view piece, source_->Next());
   if (budget_ != nullptr) VX_RETURN_IF_ERROR(budget_->Spend(piece.size()));
   hash_.Update(piece);

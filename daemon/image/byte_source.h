@@ -1,8 +1,9 @@
 // Streams of bytes that are pulled piece by piece, and what an image may cost.
 //
-// None of these is thread-safe.
+// None of these is thread-safe, but for Budget.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "daemon/base/cancellation.h"
 #include "daemon/base/unique_fd.h"
 #include "daemon/image/digest.h"
 
@@ -36,26 +38,41 @@ class FileSource : public ByteSource {
   std::vector<char> buffer_;
 };
 
-// What may still be spent of a bound.
+// What may still be spent of a bound. Thread-safe.
 class Budget {
  public:
   // `key` is the bound's name in vxd.toml.
   Budget(int64_t bytes, std::string key) : total_(bytes), left_(bytes), key_(std::move(key)) {}
+  Budget(const Budget&) = delete;
 
   // RESOURCE_EXHAUSTED (IMAGE_TOO_LARGE) when less is left.
   absl::Status Spend(int64_t bytes);
 
  private:
-  int64_t total_;
-  int64_t left_;
-  std::string key_;
+  const int64_t total_;
+  std::atomic<int64_t> left_;
+  const std::string key_;
+};
+
+// Passes a tar on, and at its end the zeros up to a whole block of 512 bytes, which some
+// writers of layers leave away.
+class BlockSource : public ByteSource {
+ public:
+  // Borrowed.
+  explicit BlockSource(ByteSource* source) : source_(source) {}
+  absl::StatusOr<absl::string_view> Next() override;
+
+ private:
+  ByteSource* source_;
+  int64_t bytes_ = 0;
 };
 
 // Passes another source on, hashing and counting. Both are borrowed.
 class MeteredSource : public ByteSource {
  public:
-  // `budget` may be null.
-  MeteredSource(ByteSource* source, Budget* budget) : source_(source), budget_(budget) {}
+  // `budget` and `cancellation`, which are borrowed too, may be null.
+  MeteredSource(ByteSource* source, Budget* budget, Cancellation* cancellation = nullptr)
+      : source_(source), budget_(budget), cancellation_(cancellation) {}
   absl::StatusOr<absl::string_view> Next() override;
 
   // Reads to the end, then the digest of all that passed. Call it once, last.
@@ -65,6 +82,7 @@ class MeteredSource : public ByteSource {
  private:
   ByteSource* source_;
   Budget* budget_;
+  Cancellation* cancellation_;
   Sha256 hash_;
   int64_t bytes_ = 0;
 };

@@ -119,7 +119,7 @@ const Content* Catalog::FindByDigest(const std::string& digest) const {
 }
 
 absl::Status Catalog::NotFound(const std::string& name) const {
-  constexpr char kImport[] = "import one with: vxctl image import FILE";
+  constexpr char kImport[] = "get one with: vxctl image pull NAME, or vxctl image import FILE";
   std::string hint = digests_.empty()
                          ? absl::StrCat("there are no images yet; ", kImport)
                          : absl::StrCat("there is: ", FirstFew(Names()), "; ", kImport);
@@ -182,6 +182,28 @@ absl::Status Catalog::Remove(const std::string& name) {
   absl::Status written = WriteIndex();
   if (!written.ok()) digests_[name] = digest;
   return written;
+}
+
+bool Catalog::HasLayer(const std::string& blob, const std::string& diff_id) const {
+  for (const auto& [digest, content] : contents_) {
+    for (size_t i = 0; i < content.manifest.layers.size(); ++i) {
+      if (content.manifest.layers[i].digest == blob && content.config.diff_ids[i] == diff_id) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
+std::vector<std::string> Catalog::NamesWithBlob(const std::string& blob) const {
+  std::vector<std::string> names;
+  for (const auto& [name, digest] : digests_) {
+    const std::vector<Descriptor>& layers = contents_.at(digest).manifest.layers;
+    bool has = std::any_of(layers.begin(), layers.end(),
+                           [&](const Descriptor& layer) { return layer.digest == blob; });
+    if (has) names.push_back(name);
+  }
+  return names;
 }
 
 void Catalog::ForgetUnused() {

@@ -42,6 +42,12 @@ class Catalog {
   Leases& leases() { return leases_; }
   const Leases& leases() const { return leases_; }
 
+  // Whether an image that is here has this blob as the layer of that content.
+  bool HasLayer(const std::string& blob, const std::string& diff_id) const;
+
+  // Of the images that have this blob as a layer.
+  std::vector<std::string> NamesWithBlob(const std::string& blob) const;
+
   // Takes blobs, layers and disks that neither a name nor a lease needs out of
   // their places, into tmp/; returns where they are now, for the caller to remove.
   // Nothing of the store may be in the making meanwhile. Failures are logged.

@@ -3,8 +3,10 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "daemon/base/error.h"
 #include "daemon/base/status_macros.h"
+#include "daemon/image/digest.h"
 #include "daemon/image/image_store.h"
 
 namespace vx::image {
@@ -53,23 +55,48 @@ bool IsRepository(absl::string_view text) {
   return true;
 }
 
+// What can be only a registry when it stands before a slash.
+bool IsRegistry(absl::string_view text) {
+  return text == "localhost" || text.find_first_of(".:") != absl::string_view::npos;
+}
+
+// Docker's registry goes without saying, but where the rest would say another; so does
+// "library".
+std::string Familiar(absl::string_view repository) {
+  absl::string_view rest = repository;
+  bool said = absl::ConsumePrefix(&rest, "docker.io/") || absl::ConsumePrefix(&rest, "index.docker.io/");
+  absl::string_view official = rest;
+  if (absl::ConsumePrefix(&official, "library/") && official.find('/') == absl::string_view::npos) {
+    return std::string(official);
+  }
+  size_t slash = rest.find('/');
+  bool other = slash != absl::string_view::npos && IsRegistry(rest.substr(0, slash));
+  return absl::StrCat(said && other ? "docker.io/" : "", rest);
+}
+
 }  // namespace
 
 absl::StatusOr<std::string> NormalizeName(const std::string& name) {
   if (name.empty()) return BadName(name, "it is empty");
   if (name.size() > kMaxName) return BadName(name.substr(0, 32) + "…", "it is too long");
-  if (name.find('@') != std::string::npos) {
-    return BadName(name, "an image is named by a tag here, not by a digest");
+  size_t at = name.find('@');
+  std::string digest = at == std::string::npos ? "" : name.substr(at + 1);
+  if (at != std::string::npos && !IsDigest(digest)) {
+    return BadName(name, absl::StrCat("\"", digest, "\" is no digest of sha256"));
   }
-  size_t slash = name.rfind('/');
-  size_t colon = name.find(':', slash == std::string::npos ? 0 : slash);
-  std::string repository = name.substr(0, colon);
-  std::string tag = colon == std::string::npos ? "latest" : name.substr(colon + 1);
+  std::string tagged = name.substr(0, at);
+  size_t slash = tagged.rfind('/');
+  size_t colon = tagged.find(':', slash == std::string::npos ? 0 : slash);
+  std::string repository = Familiar(tagged.substr(0, colon));
+  std::string tag = colon == std::string::npos ? "latest" : tagged.substr(colon + 1);
   if (!IsRepository(repository)) {
     return BadName(name, "its parts are lower-case letters, digits and . _ - between slashes");
   }
   if (!IsTag(tag)) return BadName(name, absl::StrCat("\"", tag, "\" is no tag"));
-  return absl::StrCat(repository, ":", tag);
+  std::string full = digest.empty() ? absl::StrCat(repository, ":", tag)
+                                    : absl::StrCat(repository, "@", digest);
+  if (full.size() > kMaxName) return BadName(name, "it is too long");
+  return full;
 }
 
 }  // namespace vx::image

@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -14,11 +16,10 @@
 #include "daemon/base/fault.h"
 #include "daemon/base/file.h"
 #include "daemon/base/status_macros.h"
-#include "daemon/image/archive.h"
-#include "daemon/image/bases.h"
-#include "daemon/image/catalog.h"
+#include "daemon/image/intake.h"
 #include "daemon/image/oci_archive.h"
 #include "daemon/image/staging.h"
+#include "daemon/image/store_state.h"
 
 namespace vx::image {
 namespace {
@@ -30,7 +31,8 @@ struct Folder {
   mode_t mode;
 };
 constexpr Folder kFolders[] = {{"", 0711},       {"/layout", 0700}, {"/layers", 0700},
-                               {"/disks", 0711}, {"/leases", 0700}, {"/tmp", 0700}};
+                               {"/disks", 0711}, {"/leases", 0700}, {"/tmp", 0700},
+                               {"/downloads", 0700}};
 
 absl::Status MakeFolders(const std::string& dir) {
   for (const Folder& folder : kFolders) {
@@ -48,19 +50,32 @@ absl::Status RemoveLeftovers(const std::string& tmp) {
   return absl::OkStatus();
 }
 
-absl::Status SyncFile(const std::string& path) {
-  VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(path, O_RDONLY));
-  return fsync(fd.get()) == 0 ? absl::OkStatus() : ErrnoError(errno, absl::StrCat("fsync ", path));
+// On the disk.
+int64_t BytesOf(const std::string& path) {
+  namespace fs = std::filesystem;
+  int64_t bytes = 0;
+  auto add = [&bytes](const std::string& one) {
+    struct stat info;
+    if (lstat(one.c_str(), &info) == 0) bytes += int64_t{info.st_blocks} * 512;
+  };
+  add(path);
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(path, error), end; !error && it != end;
+       it.increment(error)) {
+    add(it->path());
+  }
+  return bytes;
 }
 
-v1::Image Named(const Content& content, const std::string& name) {
-  v1::Image image = content.ToImage();
-  image.set_name(name);
-  return image;
-}
-
-void DiscardAll(const std::vector<std::string>& paths) {
-  for (const std::string& path : paths) Discard(path);
+// Its layers' bytes beside the steps that made them.
+void AddHistory(const Content& content, v1::Image& image) {
+  size_t layer = 0;
+  for (const v1::ImageHistory& step : content.config.history) {
+    v1::ImageHistory* out = image.add_history();
+    *out = step;
+    if (step.empty_layer() || layer >= content.manifest.layers.size()) continue;
+    out->set_size_bytes(content.manifest.layers[layer++].size);
+  }
 }
 
 bool IsThere(const Base& base) {
@@ -73,108 +88,6 @@ bool IsThere(const Base& base) {
 
 }  // namespace
 
-struct ImageStore::State {
-  State(const std::string& dir, const Limits& limits, Catalog catalog)
-      : dir(dir),
-        limits(limits),
-        layout(dir + "/layout"),
-        bases(dir, limits),
-        catalog(std::move(catalog)) {}
-
-  // The image that a lease holds, or else the one of that name; leased on return.
-  absl::StatusOr<Content> Lease(const std::string& name, const std::string& owner, bool& fresh);
-  absl::Status Make(const Content& content, Form form);
-  // Moves staged blobs into the layout and gives them their name.
-  absl::Status Commit(const Staged& staged, const OciLayout& staging, const std::string& change);
-  absl::StatusOr<Content> Find(const std::string& name);
-
-  void BeginActivity();
-  void EndActivity();
-  // What may be removed now; nothing while something is in the making.
-  std::vector<std::string> Garbage() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex);
-
-  const std::string dir;
-  const Limits limits;
-  const OciLayout layout;
-  Bases bases;
-  absl::Mutex mutex;
-  Catalog catalog ABSL_GUARDED_BY(mutex);
-  // Imports and exports in progress: they need what no name or lease keeps yet,
-  // or any more.
-  int activities ABSL_GUARDED_BY(mutex) = 0;
-  bool has_garbage ABSL_GUARDED_BY(mutex) = false;
-};
-
-void ImageStore::State::BeginActivity() {
-  absl::MutexLock lock(&mutex);
-  ++activities;
-}
-
-void ImageStore::State::EndActivity() {
-  std::vector<std::string> garbage;
-  {
-    absl::MutexLock lock(&mutex);
-    --activities;
-    garbage = Garbage();
-  }
-  DiscardAll(garbage);
-}
-
-std::vector<std::string> ImageStore::State::Garbage() {
-  if (!has_garbage || activities > 0) return {};
-  has_garbage = false;
-  return catalog.TakeGarbage(bases);
-}
-
-absl::StatusOr<Content> ImageStore::State::Find(const std::string& name) {
-  VX_ASSIGN_OR_RETURN(std::string full, NormalizeName(name));
-  absl::MutexLock lock(&mutex);
-  const Content* content = catalog.FindByName(full);
-  if (content == nullptr) return catalog.NotFound(full);
-  return *content;
-}
-
-absl::StatusOr<Content> ImageStore::State::Lease(const std::string& name, const std::string& owner,
-                                                 bool& fresh) {
-  VX_ASSIGN_OR_RETURN(std::string full, NormalizeName(name));
-  absl::MutexLock lock(&mutex);
-  std::optional<std::string> held = catalog.leases().Find(owner);
-  const Content* content = held ? catalog.FindByDigest(*held) : nullptr;
-  if (content == nullptr) content = catalog.FindByName(full);
-  if (content == nullptr) return catalog.NotFound(full);
-  fresh = !held.has_value();
-  VX_RETURN_IF_ERROR(catalog.leases().Add(owner, content->descriptor.digest));
-  return *content;
-}
-
-absl::Status ImageStore::State::Make(const Content& content, Form form) {
-  if (form == Form::kDisk) return bases.MakeDisk(content, layout);
-  return bases.MakeLayers(content, layout);
-}
-
-absl::Status ImageStore::State::Commit(const Staged& staged, const OciLayout& staging,
-                                       const std::string& change) {
-  VX_FAULT_POINT("import.layers");
-  for (const std::string& digest : staged.content.Blobs()) {
-    VX_RETURN_IF_ERROR(SyncFile(staging.BlobPath(digest)));
-  }
-  absl::MutexLock lock(&mutex);
-  // The blobs are garbage if the rest fails, and the old image if it doesn't.
-  has_garbage = true;
-  for (const std::string& digest : staged.content.Blobs()) {
-    std::string from = staging.BlobPath(digest), to = layout.BlobPath(digest);
-    // An image may have the same layer twice.
-    if (rename(from.c_str(), to.c_str()) < 0 && !(errno == ENOENT && PathExists(to))) {
-      return ErrnoError(errno, absl::StrCat("rename to ", to));
-    }
-  }
-  VX_RETURN_IF_ERROR(SyncDir(layout.BlobDir()));
-  VX_FAULT_POINT("import.blobs");
-  VX_RETURN_IF_ERROR(catalog.Put(staged.name, staged.content, change));
-  VX_FAULT_POINT_NO_FAIL("import.named");
-  return absl::OkStatus();
-}
-
 ImageStore::ImageStore(std::unique_ptr<State> state) : state_(std::move(state)) {}
 ImageStore::~ImageStore() = default;
 
@@ -184,6 +97,7 @@ absl::StatusOr<std::unique_ptr<ImageStore>> ImageStore::Open(const std::string& 
   VX_RETURN_IF_ERROR(RemoveLeftovers(dir + "/tmp"));
   for (const char* folder : {"", "/layout"}) RemoveTemporaries(dir + folder);
   VX_RETURN_IF_ERROR(OciLayout(dir + "/layout").Create());
+  VX_RETURN_IF_ERROR(MakeDirs(OciLayout(dir + "/downloads").BlobDir(), 0700));
   VX_ASSIGN_OR_RETURN(Catalog catalog, Catalog::Open(dir));
   auto state = std::make_unique<State>(dir, limits, std::move(catalog));
   state->BeginActivity();
@@ -209,7 +123,15 @@ std::vector<v1::Image> ImageStore::List() const {
 
 absl::StatusOr<v1::Image> ImageStore::Get(const std::string& name) const {
   VX_ASSIGN_OR_RETURN(Content content, state_->Find(name));
-  return Named(content, *NormalizeName(name));
+  v1::Image image = Named(content, *NormalizeName(name));
+  AddHistory(content, image);
+  absl::MutexLock lock(&state_->mutex);
+  for (v1::ImageLayer& layer : *image.mutable_layers()) {
+    for (const std::string& other : state_->catalog.NamesWithBlob(layer.digest())) {
+      if (other != image.name()) layer.add_shared_with(other);
+    }
+  }
+  return image;
 }
 
 absl::StatusOr<v1::Image> ImageStore::Import(const std::string& tar_path, const std::string& name,
@@ -223,9 +145,12 @@ absl::StatusOr<v1::Image> ImageStore::Import(const std::string& tar_path, const 
   absl::Status made = state_->bases.VerifyAndMakeLayers(staged.content, staging);
   if (made.ok()) made = state_->Commit(staged, staging, change);
   if (made.ok()) return Named(staged.content, staged.name);
-  absl::MutexLock lock(&state_->mutex);
-  state_->has_garbage = true;
+  state_->NoteGarbage();
   return made;
+}
+
+std::unique_ptr<Intake> ImageStore::BeginIntake(Cancellation& cancellation) {
+  return std::unique_ptr<Intake>(new Intake(*state_, cancellation));
 }
 
 bool ImageStore::Imported(const std::string& change) const {
@@ -240,6 +165,41 @@ absl::Status ImageStore::Export(const std::string& name,
   VX_ASSIGN_OR_RETURN(Content content, state_->Find(name));
   VX_ASSIGN_OR_RETURN(std::string full, NormalizeName(name));
   return WriteOciArchive(content, full, state_->layout, sink);
+}
+
+absl::Status ImageStore::Read(
+    const std::string& name,
+    const std::function<absl::Status(const Content&, const OciLayout&)>& use) const {
+  state_->BeginActivity();
+  auto end = absl::MakeCleanup([&] { state_->EndActivity(); });
+  VX_ASSIGN_OR_RETURN(Content content, state_->Find(name));
+  return use(content, state_->layout);
+}
+
+absl::Status ImageStore::Tag(const std::string& name, const std::string& new_name,
+                             const std::string& change) {
+  VX_ASSIGN_OR_RETURN(std::string full, NormalizeName(new_name));
+  state_->BeginActivity();
+  auto end = absl::MakeCleanup([&] { state_->EndActivity(); });
+  VX_ASSIGN_OR_RETURN(Content content, state_->Find(name));
+  absl::MutexLock lock(&state_->mutex);
+  // Of the image that had the name.
+  state_->has_garbage = true;
+  return state_->catalog.Put(full, content, change);
+}
+
+int64_t ImageStore::Prune() {
+  std::vector<std::string> garbage;
+  {
+    absl::MutexLock lock(&state_->mutex);
+    state_->has_garbage = true;
+    garbage = state_->TakeDownloads();
+    for (std::string& path : state_->Garbage()) garbage.push_back(std::move(path));
+  }
+  int64_t freed = 0;
+  for (const std::string& path : garbage) freed += BytesOf(path);
+  DiscardAll(garbage);
+  return freed;
 }
 
 absl::Status ImageStore::Remove(const std::string& name) {

@@ -6,6 +6,7 @@
 //   DIR/disks/DIGEST.ext4  one filesystem per image, shared by all VMs
 //   DIR/leases/OWNER     the digest of the manifest that OWNER's workload uses
 //   DIR/builtin/         which built-in images were imported (see builtin.h)
+//   DIR/downloads/       blobs of images on their way in (see intake.h)
 //   DIR/tmp/             work in progress; emptied at Open
 //
 // layout/, layers/ and leases/ are for the daemon's user only (0700): layers hold
@@ -28,6 +29,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "daemon/base/cancellation.h"
 #include "vx/v1/image.pb.h"
 
 namespace vx::image {
@@ -49,6 +51,10 @@ struct Base {
 
 enum class Form { kLayers, kDisk };
 
+class Intake;
+class OciLayout;
+struct Content;
+
 class ImageStore {
  public:
   // Makes what is missing in `dir` and removes leftovers of a crash.
@@ -60,7 +66,8 @@ class ImageStore {
 
   // By name.
   std::vector<v1::Image> List() const;
-  // NOT_FOUND (IMAGE_NOT_FOUND); the hint lists what there is.
+  // With its history, and which images share its layers. NOT_FOUND (IMAGE_NOT_FOUND); the
+  // hint lists what there is.
   absl::StatusOr<v1::Image> Get(const std::string& name) const;
 
   // Takes a tar of an OCI image layout (plain, gzip or zstd), with OCI's or Docker's
@@ -75,10 +82,26 @@ class ImageStore {
   // Whether the import marked so has been done, and its name still is its.
   bool Imported(const std::string& change) const;
 
+  // For an image that comes blob by blob; the store outlives it, `cancellation` too.
+  std::unique_ptr<Intake> BeginIntake(Cancellation& cancellation);
+
   // Hands the oci-archive to `sink` piece by piece (at most 256 KiB each); ends
   // with the sink's first error.
   absl::Status Export(const std::string& name,
                       const std::function<absl::Status(absl::string_view)>& sink) const;
+
+  // Calls `use` with the image and the layout that has its blobs, which stay meanwhile.
+  absl::Status Read(const std::string& name,
+                    const std::function<absl::Status(const Content&, const OciLayout&)>& use) const;
+
+  // Gives the image one more name, taking it from another that has it; `change` as in
+  // Import.
+  absl::Status Tag(const std::string& name, const std::string& new_name,
+                   const std::string& change);
+
+  // Removes what no image needs: partial downloads, blobs, layers, disks; what is not to be
+  // removed now, since an image is on its way in, is later. The bytes that were freed.
+  int64_t Prune();
 
   // Removes the name, and blobs, layers and disks that nothing else uses.
   // FAILED_PRECONDITION (IMAGE_IN_USE) while a lease is on it; the message names
@@ -98,13 +121,15 @@ class ImageStore {
   std::vector<std::string> LeaseOwners() const;
 
  private:
+  friend class Intake;
   struct State;
   explicit ImageStore(std::unique_ptr<State> state);
 
   std::unique_ptr<State> state_;
 };
 
-// "busybox" -> "busybox:latest". INVALID_ARGUMENT (BAD_IMAGE_NAME) for what is no
+// "busybox" -> "busybox:latest", "docker.io/library/busybox" too; with a digest the
+// tag is dropped: "app:1@sha256:…" -> "app@sha256:…". INVALID_ARGUMENT (BAD_IMAGE_NAME) for what is no
 // name.
 absl::StatusOr<std::string> NormalizeName(const std::string& name);
 

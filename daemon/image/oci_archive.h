@@ -1,5 +1,6 @@
 // Writes one image as an oci-archive: the tar of an OCI image layout that holds
-// nothing else. The same image makes the same bytes.
+// nothing else. The same image makes the same bytes. It is an archive of Docker's too:
+// manifest.json tells `docker load` what is where.
 #pragma once
 
 #include <string>

@@ -7,6 +7,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
 #include "daemon/base/status_macros.h"
 #include "daemon/image/archive.h"
 #include "daemon/image/digest.h"
@@ -99,6 +100,15 @@ absl::StatusOr<std::vector<Descriptor>> ToDescriptors(const Json& object, const 
   return descriptors;
 }
 
+// The keys of an object, as "ExposedPorts" has them.
+std::vector<std::string> Keys(const Json& object, const char* key) {
+  std::vector<std::string> keys;
+  const Json& members = Member(object, key);
+  if (!members.is_object()) return keys;
+  for (const auto& [name, value] : members.items()) keys.push_back(name);
+  return keys;
+}
+
 v1::ImageConfig ToImageConfig(const Json& object) {
   v1::ImageConfig config;
   for (std::string& text : Texts(object, "Entrypoint")) config.add_entrypoint(std::move(text));
@@ -107,8 +117,33 @@ v1::ImageConfig ToImageConfig(const Json& object) {
   config.set_working_dir(Text(object, "WorkingDir"));
   config.set_user(Text(object, "User"));
   config.set_stop_signal(Text(object, "StopSignal"));
+  for (std::string& port : Keys(object, "ExposedPorts")) config.add_exposed_ports(std::move(port));
+  for (std::string& path : Keys(object, "Volumes")) config.add_volumes(std::move(path));
   for (auto& [key, value] : TextMap(object, "Labels")) (*config.mutable_labels())[key] = value;
   return config;
+}
+
+v1::ImageHistory ToHistory(const Json& object) {
+  v1::ImageHistory step;
+  step.set_created_by(Text(object, "created_by"));
+  step.set_comment(Text(object, "comment"));
+  const Json& empty = Member(object, "empty_layer");
+  step.set_empty_layer(empty.is_boolean() && empty.get<bool>());
+  absl::Time created;
+  if (absl::ParseTime(absl::RFC3339_full, Text(object, "created"), &created, nullptr)) {
+    step.mutable_create_time()->set_seconds(absl::ToUnixSeconds(created));
+  }
+  return step;
+}
+
+std::vector<v1::ImageHistory> ToHistories(const Json& array) {
+  std::vector<v1::ImageHistory> steps;
+  if (!array.is_array()) return steps;
+  for (const Json& step : array) {
+    if (steps.size() == kMaxParts) break;
+    steps.push_back(ToHistory(step));
+  }
+  return steps;
 }
 
 Json FromDescriptor(const Descriptor& descriptor) {
@@ -196,6 +231,7 @@ absl::StatusOr<Config> ParseConfig(const std::string& text, absl::string_view wh
   config.created = Text(json, "created");
   config.config = ToImageConfig(Member(json, "config"));
   config.diff_ids = Texts(Member(json, "rootfs"), "diff_ids");
+  config.history = ToHistories(Member(json, "history"));
   for (const std::string& diff_id : config.diff_ids) {
     if (!IsDigest(diff_id)) {
       return BadArchive(absl::StrCat(what, " has the diff_id \"", diff_id, "\""));

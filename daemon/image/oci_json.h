@@ -69,6 +69,7 @@ struct Config {
   std::string created;  // RFC 3339, unchecked
   v1::ImageConfig config;
   std::vector<std::string> diff_ids;
+  std::vector<v1::ImageHistory> history;  // read only
 };
 
 // `what` names the document in errors ("index.json").

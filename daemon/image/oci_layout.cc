@@ -111,12 +111,11 @@ absl::StatusOr<std::string> OciLayout::ReadDocument(const Descriptor& descriptor
   return text;
 }
 
-absl::StatusOr<Content> OciLayout::Load(const Descriptor& descriptor) const {
+absl::StatusOr<Content> Assemble(const Descriptor& descriptor, const std::string& manifest,
+                                 const std::string& config) {
   Content content;
   content.descriptor = descriptor;
-  VX_ASSIGN_OR_RETURN(std::string manifest, ReadDocument(descriptor, "the manifest"));
   VX_ASSIGN_OR_RETURN(content.manifest, ParseManifest(manifest, "the manifest"));
-  VX_ASSIGN_OR_RETURN(std::string config, ReadDocument(content.manifest.config, "the config"));
   VX_ASSIGN_OR_RETURN(content.config, ParseConfig(config, "the config"));
   size_t layers = content.manifest.layers.size();
   if (layers != content.config.diff_ids.size()) {
@@ -124,6 +123,14 @@ absl::StatusOr<Content> OciLayout::Load(const Descriptor& descriptor) const {
                                    content.config.diff_ids.size()));
   }
   if (layers == 0) return BadArchive("the image has no layers");
+  return content;
+}
+
+absl::StatusOr<Content> OciLayout::Load(const Descriptor& descriptor) const {
+  VX_ASSIGN_OR_RETURN(std::string manifest, ReadDocument(descriptor, "the manifest"));
+  VX_ASSIGN_OR_RETURN(Manifest parsed, ParseManifest(manifest, "the manifest"));
+  VX_ASSIGN_OR_RETURN(std::string config, ReadDocument(parsed.config, "the config"));
+  VX_ASSIGN_OR_RETURN(Content content, Assemble(descriptor, manifest, config));
   for (const Descriptor& layer : content.manifest.layers) VX_RETURN_IF_ERROR(CheckBlob(layer));
   return content;
 }

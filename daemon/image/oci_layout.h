@@ -28,6 +28,10 @@ struct Content {
   v1::Image ToImage() const;
 };
 
+// An image of its two documents, whose digests are verified; they must fit each other.
+absl::StatusOr<Content> Assemble(const Descriptor& descriptor, const std::string& manifest,
+                                 const std::string& config);
+
 // Thread-safe as far as files are: callers order the writes.
 class OciLayout {
  public:

@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "daemon/base/status_macros.h"
 #include "daemon/image/archive.h"
 #include "daemon/image/digest.h"
+#include "daemon/image/docker_archive.h"
 
 namespace vx::image {
 namespace {
@@ -42,13 +45,17 @@ class Extractor {
   absl::Status Take(archive_entry* entry);
   absl::Status TakeIndex();
   absl::Status TakeBlob(const std::string& digest, int64_t size);
+  absl::Status TakeDockerFile(const std::string& name, int64_t size);
+  void TakeLink(const std::string& name, const char* target);
+  absl::Status Spend(int64_t size);
   absl::Status WriteContent(int fd, Sha256& hash);
 
   TarReader tar_;
   const OciLayout& layout_;
   const Limits& limits_;
   Budget total_;
-  bool docker_archive_ = false;
+  // What Docker's archives are made of, by name.
+  std::map<std::string, DockerFile> docker_files_;
   bool has_index_ = false;
 };
 
@@ -60,21 +67,26 @@ absl::Status Extractor::Run() {
     VX_RETURN_IF_ERROR(Take(entry));
   }
   if (has_index_) return absl::OkStatus();
-  if (docker_archive_) {
-    return BadArchive("the archive is Docker's, not an OCI image layout: it has no index.json",
-                      "convert it: skopeo copy docker-archive:FILE oci-archive:NEWFILE:NAME");
+  if (docker_files_.count(kDockerManifestFile) > 0) {
+    return ConvertDockerArchive(docker_files_, layout_);
   }
-  return BadArchive("the archive is no OCI image layout: it has no index.json",
+  return BadArchive("the archive is no image: it has neither OCI's index.json nor Docker's "
+                    "manifest.json",
                     "make one with: skopeo copy SOURCE oci-archive:FILE:NAME");
 }
 
 absl::Status Extractor::Take(archive_entry* entry) {
   const char* raw = archive_entry_pathname(entry);
-  if (raw == nullptr || archive_entry_filetype(entry) != AE_IFREG) return absl::OkStatus();
+  if (raw == nullptr) return absl::OkStatus();
   absl::string_view name = absl::StripPrefix(raw, "./");
+  if (const char* link = archive_entry_symlink(entry)) TakeLink(std::string(name), link);
+  if (archive_entry_filetype(entry) != AE_IFREG) return absl::OkStatus();
   if (name == "index.json") return TakeIndex();
-  if (name == "manifest.json") docker_archive_ = true;
-  if (!absl::StartsWith(name, kBlobPrefix)) return absl::OkStatus();
+  if (!absl::StartsWith(name, kBlobPrefix)) {
+    bool of_docker = absl::EndsWith(name, ".json") || absl::EndsWith(name, ".tar");
+    if (!of_docker) return absl::OkStatus();
+    return TakeDockerFile(std::string(name), archive_entry_size(entry));
+  }
   std::string digest = absl::StrCat("sha256:", absl::StripPrefix(name, kBlobPrefix));
   if (!IsDigest(digest)) return absl::OkStatus();
   return TakeBlob(digest, archive_entry_size(entry));
@@ -95,10 +107,35 @@ absl::Status Extractor::TakeIndex() {
   return absl::OkStatus();
 }
 
-absl::Status Extractor::TakeBlob(const std::string& digest, int64_t size) {
+absl::Status Extractor::Spend(int64_t size) {
   Budget budget(limits_.max_layer_bytes, "images.max_layer_bytes");
   VX_RETURN_IF_ERROR(budget.Spend(size));
-  VX_RETURN_IF_ERROR(total_.Spend(size));
+  return total_.Spend(size);
+}
+
+// Its digest is known in the end only.
+absl::Status Extractor::TakeDockerFile(const std::string& name, int64_t size) {
+  VX_RETURN_IF_ERROR(Spend(size));
+  std::string path = layout_.dir() + "/incoming";
+  VX_ASSIGN_OR_RETURN(UniqueFd fd, OpenFile(path, O_WRONLY | O_CREAT | O_TRUNC, 0644));
+  Sha256 hash;
+  VX_RETURN_IF_ERROR(WriteContent(fd.get(), hash));
+  std::string digest = hash.Finish();
+  if (rename(path.c_str(), layout_.BlobPath(digest).c_str()) < 0) {
+    return ErrnoError(errno, absl::StrCat("rename to the blob ", digest));
+  }
+  docker_files_[name] = {digest, size};
+  return absl::OkStatus();
+}
+
+// A layer that is there twice: "../OTHER/layer.tar".
+void Extractor::TakeLink(const std::string& name, const char* target) {
+  auto it = docker_files_.find(std::string(absl::StripPrefix(target, "../")));
+  if (absl::EndsWith(name, ".tar") && it != docker_files_.end()) docker_files_[name] = it->second;
+}
+
+absl::Status Extractor::TakeBlob(const std::string& digest, int64_t size) {
+  VX_RETURN_IF_ERROR(Spend(size));
   UniqueFd fd(
       open(layout_.BlobPath(digest).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
   if (!fd.valid() && errno == EEXIST) {

@@ -318,8 +318,9 @@ absl::Status Unpacker::FinishFolder(const LateFolder& late) {
 }  // namespace
 
 absl::Status UnpackLayer(ByteSource& tar, const std::string& dir, Budget& files) {
+  BlockSource blocks(&tar);
   VX_ASSIGN_OR_RETURN(RootDir root, RootDir::Open(dir));
-  return Unpacker(tar, std::move(root), files).Run();
+  return Unpacker(blocks, std::move(root), files).Run();
 }
 
 }  // namespace vx::image

@@ -19,6 +19,16 @@ class ImageService : public v1::ImageService::CallbackService {
                                      v1::GetImageResponse*) override;
   grpc::ServerReadReactor<v1::ImportImageRequest>* ImportImage(Call*,
                                                                v1::ImportImageResponse*) override;
+  grpc::ServerUnaryReactor* PullImage(Call*, const v1::PullImageRequest*,
+                                      v1::PullImageResponse*) override;
+  grpc::ServerUnaryReactor* PushImage(Call*, const v1::PushImageRequest*,
+                                      v1::PushImageResponse*) override;
+  grpc::ServerUnaryReactor* TagImage(Call*, const v1::TagImageRequest*,
+                                     v1::TagImageResponse*) override;
+  grpc::ServerUnaryReactor* PruneImages(Call*, const v1::PruneImagesRequest*,
+                                        v1::PruneImagesResponse*) override;
+  grpc::ServerUnaryReactor* CheckRegistryLogin(Call*, const v1::CheckRegistryLoginRequest*,
+                                               v1::CheckRegistryLoginResponse*) override;
   grpc::ServerWriteReactor<v1::ExportImageResponse>* ExportImage(
       Call*, const v1::ExportImageRequest*) override;
   grpc::ServerUnaryReactor* DeleteImage(Call*, const v1::DeleteImageRequest*,

@@ -28,13 +28,16 @@ class BadInputTest : public EachKindTest {
 VX_EACH_KIND(BadInputTest);
 
 TEST_P(BadInputTest, AnUnknownImageIsNamedWithWhatThereIs) {
-  Result result = Create({"--name", "w"}, "no-such-image");
+  Result result = Create({"--name", "w", "--pull=never"}, "no-such-image");
   EXPECT_THAT(result, FailsSaying(1, {"no-such-image", "IMAGE_NOT_FOUND", "hint:", "busybox"}));
 }
 
 TEST_P(BadInputTest, RunOfAnUnknownImageIsAnError) {
-  Result result = Vxctl({"run", "--rm", kind_flag(), "no-such-image", "--", "true"});
+  Result result =
+      Vxctl({"run", "--rm", "--pull=never", kind_flag(), "no-such-image", "--", "true"});
   EXPECT_THAT(result, FailsSaying(1, {"no-such-image", "IMAGE_NOT_FOUND"}));
+  result = Vxctl({"run", "--rm", kind_flag(), "127.0.0.1:1/no-such-image", "--", "true"});
+  EXPECT_THAT(result, FailsSaying(1, {"no-such-image", "127.0.0.1:1", "REGISTRY_UNREACHABLE"}));
 }
 
 TEST_P(BadInputTest, ATakenNameIsRefused) {

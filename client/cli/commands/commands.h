@@ -19,6 +19,8 @@ Action DeclareRm(Arguments& arguments);
 Action DeclareRename(Arguments& arguments);
 Action DeclarePortForward(Arguments& arguments);
 Action DeclareUpdate(Arguments& arguments);
+Action DeclareLogin(Arguments& arguments);
+Action DeclareLogout(Arguments& arguments);
 Action DeclareLs(Arguments& arguments);
 Action DeclareInspect(Arguments& arguments);
 Action DeclareWait(Arguments& arguments);

@@ -3,6 +3,7 @@
 #include "client/cli/changes.h"
 #include "client/cli/commands/commands.h"
 #include "client/cli/errors.h"
+#include "client/cli/pulls.h"
 #include "client/cli/render/listing.h"
 #include "client/cli/spec_flags.h"
 
@@ -11,6 +12,7 @@ namespace {
 
 struct CreateFlags {
   SpecFlags spec;
+  PullFlags pull;
   OutputFlags output = {.format = "name"};
   bool start = false;
   bool no_wait = false;
@@ -31,12 +33,10 @@ int Create(Context& context, const CreateFlags& flags) {
   if (absl::Status status = CheckFormat(flags.output); !status.ok()) return Report(status);
   absl::StatusOr<v1::Workload> workload = ToWorkload(flags.spec);
   if (!workload.ok()) return Report(workload.status());
-  auto connection = context.Connect();
-  if (!connection.ok()) return Report(connection.status());
   v1::CreateWorkloadRequest request;
   *request.mutable_workload() = *std::move(workload);
   request.set_start(flags.start);
-  auto response = (*connection)->CreateWorkload(request);
+  auto response = CreateWithImage(context, request, flags.pull);
   if (!response.ok()) return Report(response.status());
   if (flags.no_wait) return Print(response->operation().id() + "\n");
   absl::Status status = Await(context, response->operation());
@@ -49,6 +49,7 @@ int Create(Context& context, const CreateFlags& flags) {
 Action DeclareCreate(Arguments& arguments) {
   auto flags = std::make_shared<CreateFlags>();
   DeclareSpec(arguments, &flags->spec);
+  DeclarePull(arguments, &flags->pull);
   DeclareOutput(arguments, &flags->output);
   arguments.Flag("--start", &flags->start, "Start it too");
   arguments.Flag("--no-wait", &flags->no_wait, "Print the operation's id instead of waiting");

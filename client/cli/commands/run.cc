@@ -5,6 +5,7 @@
 #include "client/cli/errors.h"
 #include "client/cli/foreground.h"
 #include "client/cli/own_terminal.h"
+#include "client/cli/pulls.h"
 #include "client/cli/spec_flags.h"
 
 namespace vx::cli {
@@ -12,18 +13,17 @@ namespace {
 
 struct RunFlags {
   SpecFlags spec;
+  PullFlags pull;
   bool detach = false;
   bool no_wait = false;
   std::string detach_keys = kDetachKeys;
 };
 
-int RunDetached(Context& context, v1::Workload workload, bool no_wait) {
-  auto connection = context.Connect();
-  if (!connection.ok()) return Report(connection.status());
+int RunDetached(Context& context, v1::Workload workload, const PullFlags& pull, bool no_wait) {
   v1::CreateWorkloadRequest request;
   *request.mutable_workload() = std::move(workload);
   request.set_start(true);
-  auto response = (*connection)->CreateWorkload(request);
+  auto response = CreateWithImage(context, request, pull);
   if (!response.ok()) return Report(response.status());
   if (no_wait) return Print(response->operation().id() + "\n");
   absl::Status status = Await(context, response->operation());
@@ -35,7 +35,8 @@ int RunDetached(Context& context, v1::Workload workload, bool no_wait) {
 int Run(Context& context, const RunFlags& flags) {
   absl::StatusOr<v1::Workload> workload = ToWorkload(flags.spec);
   if (!workload.ok()) return Report(workload.status());
-  if (flags.detach) return RunDetached(context, *std::move(workload), flags.no_wait);
+  if (absl::Status status = CheckPull(flags.pull); !status.ok()) return Report(status);
+  if (flags.detach) return RunDetached(context, *std::move(workload), flags.pull, flags.no_wait);
   if (flags.no_wait) return Report(UsageError("--no-wait goes with -d only"));
   Attachment attachment;
   attachment.stdin = workload->spec().stdin();
@@ -49,13 +50,14 @@ int Run(Context& context, const RunFlags& flags) {
     if (!keys.ok()) return Report(keys.status());
     attachment.keys = *keys;
   }
-  return RunForeground(context, *workload, attachment);
+  return RunForeground(context, *workload, flags.pull, attachment);
 }
 
 Action Declare(Arguments& arguments, bool detach, const char* example) {
   auto flags = std::make_shared<RunFlags>();
   flags->detach = detach;
   DeclareSpec(arguments, &flags->spec);
+  DeclarePull(arguments, &flags->pull);
   arguments.Flag("-d,--detach", &flags->detach, "Print its name once it runs");
   arguments.Option("--detach-keys", &flags->detach_keys, "KEYS",
                    "With -it: what leaves it running; ctrl-p,ctrl-q when left out");

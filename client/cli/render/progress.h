@@ -12,8 +12,8 @@ namespace vx::cli {
 
 enum class ProgressMode {
   kNone,
-  kLine,   // one line that is drawn anew and removed at the end
-  kPlain,  // a line for each step
+  kLine,   // a line, and one for each part under way, drawn anew and removed at the end
+  kPlain,  // a line for each step and each change of a part
   kJson,   // the operation as a line of JSON for each step
 };
 
@@ -40,6 +40,8 @@ class Progress {
   const absl::Time start_ = absl::Now();
   std::string last_;
   bool drawn_ = false;
+  // Below the first.
+  int lines_ = 0;
 };
 
 }  // namespace vx::cli

@@ -134,6 +134,15 @@ class FakeVxd::Images : public v1::ImageService::Service {
     return Missing(request->name());
   }
 
+  grpc::Status PullImage(grpc::ServerContext*, const v1::PullImageRequest* request,
+                         v1::PullImageResponse* response) override {
+    if (grpc::Status refused = vxd_.Note(*request); !refused.ok()) return refused;
+    absl::MutexLock lock(&vxd_.mutex_);
+    *response->mutable_operation() =
+        vxd_.Begin(v1::OPERATION_TYPE_IMAGE_PULL, request->reference());
+    return grpc::Status::OK;
+  }
+
   grpc::Status ImportImage(grpc::ServerContext*, grpc::ServerReader<v1::ImportImageRequest>* reader,
                            v1::ImportImageResponse* response) override {
     v1::ImportImageRequest request;

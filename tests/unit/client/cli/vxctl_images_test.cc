@@ -68,7 +68,12 @@ TEST_F(VxctlImages, AnImportOfNothingNamesTheFile) {
   CommandResult result = Vxctl(vxd_, {"image", "import", dir_ + "/none.tar"});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("none.tar"));
-  EXPECT_EQ(Vxctl(vxd_, {"image", "import", dir_}).exit_code, 2);
+}
+
+TEST_F(VxctlImages, AFolderIsImportedAsATarOfIt) {
+  ASSERT_TRUE(WriteFileAtomic(dir_ + "/oci-layout", "x", 0644).ok());
+  EXPECT_EQ(Vxctl(vxd_, {"image", "import", dir_, "--name", "x"}).exit_code, 0);
+  EXPECT_THAT(vxd_.imported(), HasSubstr("oci-layout"));
 }
 
 TEST_F(VxctlImages, ARefusedImportSaysWhy) {
@@ -111,7 +116,7 @@ TEST_F(VxctlImages, RemovesSeveral) {
 
 TEST_F(VxctlImages, ExportNeedsAPlace) {
   EXPECT_EQ(Vxctl(vxd_, {"image", "export", "busybox"}).exit_code, 2);
-  EXPECT_EQ(Vxctl(vxd_, {"image", "export", "busybox", "-o", "x", "--format", "docker"}).exit_code,
+  EXPECT_EQ(Vxctl(vxd_, {"image", "export", "busybox", "-o", "x", "--format", "zip"}).exit_code,
             2);
 }
 

@@ -120,9 +120,21 @@ TEST(VxctlRun, AnyOtherFailedStartIs1) {
 
 TEST(VxctlRun, ARefusedCreateIs1AndFollowsNothing) {
   FakeVxd vxd;
-  vxd.Refuse(WireError(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND", "there is no image \"x\""));
+  vxd.Refuse(WireError(absl::StatusCode::kAlreadyExists, "NAME_TAKEN", "x is taken"));
   EXPECT_EQ(Vxctl(vxd, kRun).exit_code, 1);
   EXPECT_TRUE(vxd.Asked<v1::StreamLogsRequest>().empty());
+}
+
+TEST(VxctlRun, AMissingImageIsPulledUnlessToldNot) {
+  FakeVxd vxd;
+  vxd.Refuse(WireError(absl::StatusCode::kNotFound, "IMAGE_NOT_FOUND", "there is no image \"x\""));
+  std::vector<std::string> never = kRun;
+  never.insert(never.begin() + 1, "--pull=never");
+  EXPECT_THAT(Vxctl(vxd, never).err, HasSubstr("IMAGE_NOT_FOUND"));
+  EXPECT_TRUE(vxd.Asked<v1::PullImageRequest>().empty());
+  Vxctl(vxd, kRun);
+  EXPECT_EQ(vxd.Asked<v1::PullImageRequest>().size(), 1u);
+  EXPECT_EQ(Vxctl(vxd, {"run", "--pull=often", "x"}).exit_code, 2);
 }
 
 TEST(VxctlRun, AnOutputThatBreaksOffIs1) {

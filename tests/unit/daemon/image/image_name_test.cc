@@ -14,15 +14,31 @@ TEST(ImageName, WithoutATagIsLatest) {
 }
 
 TEST(ImageName, WithATagStaysAsItIs) {
-  for (const char* name : {"busybox:1.36", "docker.io/library/alpine:3.20_A-b",
+  for (const char* name : {"busybox:1.36", "team/alpine:3.20_A-b",
                            "registry.example:5000/a/b-c/d_e:v1", "a:_x"}) {
     EXPECT_EQ(*NormalizeName(name), name);
   }
 }
 
 TEST(ImageName, NormalisingTwiceChangesNothing) {
-  std::string once = *NormalizeName("host:5000/app");
-  EXPECT_EQ(*NormalizeName(once), once);
+  for (const char* name : {"host:5000/app", "docker.io/docker.io/a", "docker.io/localhost/a",
+                           "index.docker.io/library/a.b", "library/library/a", "library/a"}) {
+    std::string once = *NormalizeName(name);
+    EXPECT_EQ(*NormalizeName(once), once) << name;
+  }
+}
+
+TEST(ImageName, IsNeverLongerThanWhatIsTaken) {
+  EXPECT_FALSE(NormalizeName(std::string(250, 'a')).ok()) << "with its tag it has 257";
+}
+
+TEST(ImageName, DockersRegistryGoesWithoutSaying) {
+  for (const char* name : {"docker.io/library/a", "docker.io/a", "index.docker.io/a", "library/a"}) {
+    EXPECT_EQ(*NormalizeName(name), "a:latest") << name;
+  }
+  EXPECT_EQ(*NormalizeName("docker.io/team/a:1"), "team/a:1");
+  EXPECT_EQ(*NormalizeName("docker.io/library/a/b"), "library/a/b:latest");
+  EXPECT_EQ(*NormalizeName("docker.io/host.example/a"), "docker.io/host.example/a:latest");
 }
 
 TEST(ImageName, OtherTextsAreRefusedWithTheirName) {

@@ -61,7 +61,7 @@ TEST_F(ImportTest, ContainerdsNameIsTheFullOne) {
   std::vector<Descriptor> index = *ParseIndex(files["index.json"], "index");
   index[0].annotations[kContainerdName] = "docker.io/library/small:1.0";
   files["index.json"] = IndexJson(index);
-  EXPECT_EQ(Import(TarOf(files))->name(), "docker.io/library/small:1.0");
+  EXPECT_EQ(Import(TarOf(files))->name(), "small:1.0") << "Docker's registry goes without saying";
 }
 
 TEST_F(ImportTest, OfSeveralImagesOneMustBeNamed) {
@@ -175,10 +175,35 @@ TEST_F(ImportTest, OtherFilesAreNoArchives) {
   EXPECT_EQ(store_->Import(dir_ / "nosuch.tar", "").status().code(), absl::StatusCode::kNotFound);
 }
 
-TEST_F(ImportTest, ADockerArchiveIsRefusedWithTheWayToConvertIt) {
-  absl::Status status = Import(TarOf({{"manifest.json", "[]"}, {"repositories", "{}"}})).status();
-  EXPECT_EQ(ErrorReason(status), "BAD_ARCHIVE");
-  EXPECT_THAT(ErrorHint(status), HasSubstr("skopeo copy docker-archive:"));
+// What docker save wrote before it wrote OCI's layout too.
+std::map<std::string, std::string> DockerFiles() {
+  std::map<std::string, std::string> files;
+  Descriptor manifest = SmallImage().AddTo(files);
+  Manifest parsed = *ParseManifest(files[BlobName(manifest.digest)], "the manifest");
+  return {{"0a.json", files[BlobName(parsed.config.digest)]},
+          {"ab/layer.tar", files[BlobName(parsed.layers[0].digest)]},
+          {"ab/VERSION", "1.0"},
+          {"manifest.json", R"([{"Config":"0a.json","RepoTags":["small:2","small:3"],)"
+                            R"("Layers":["ab/layer.tar"]}])"},
+          {"repositories", "{}"}};
+}
+
+TEST_F(ImportTest, ADockerArchiveIsTaken) {
+  absl::StatusOr<v1::Image> image = Import(TarOf(DockerFiles()));
+  ASSERT_TRUE(image.ok()) << image.status();
+  EXPECT_EQ(image->name(), "small:2");
+  EXPECT_EQ(image->layers_size(), 1);
+}
+
+TEST_F(ImportTest, ADamagedDockerArchiveIsRefused) {
+  for (const char* text : {"[]", "{}", "x", "[1]", "[{}]", R"([{"Config":"no.json"}])",
+                           R"([{"Config":"0a.json","Layers":["no/layer.tar"]}])",
+                           R"([{"Config":"0a.json","Layers":[7]}])",
+                           R"([{"Config":"ab/layer.tar","Layers":["ab/layer.tar"],"RepoTags":["a:1"]}])"}) {
+    auto files = DockerFiles();
+    files["manifest.json"] = text;
+    ExpectRefused(TarOf(files), "BAD_ARCHIVE", "");
+  }
 }
 
 TEST_F(ImportTest, DocumentsThatAreNoneAreRefused) {

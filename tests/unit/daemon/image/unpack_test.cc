@@ -73,6 +73,15 @@ TEST_F(Unpack, MakesFilesFoldersAndLinks) {
   EXPECT_EQ(LinkOf(At("motd")), "/etc/motd");
 }
 
+TEST_F(Unpack, ATarWithoutItsLastZerosIsWhole) {
+  TestTar tar;
+  tar.File("etc/one", "one");
+  // umoci's layers end with the last byte of the last file.
+  std::string bytes = tar.Bytes().substr(0, 512 + 3);
+  ASSERT_TRUE(RunBytes(bytes).ok()) << RunBytes(bytes);
+  EXPECT_EQ(ReadAll(At("etc/one")), "one");
+}
+
 TEST_F(Unpack, KeepsTimesOfFoldersToo) {
   TestTar tar;
   tar.Dir("a").File("a/b", "x").Symlink("a/l", "b");
