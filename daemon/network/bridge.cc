@@ -120,7 +120,13 @@ absl::Status MakeLink(Netlink& netlink, const BridgeConfig& config) {
                     "name another bridge: network.bridge in vxd.toml");
   }
   const std::string doing = absl::StrCat("make bridge ", config.name);
-  VX_RETURN_IF_ERROR(netlink.Do(BridgeMessage(config, NLM_F_CREATE, false), doing));
+  const absl::Status made = netlink.Do(BridgeMessage(config, NLM_F_CREATE, false), doing);
+  if (absl::IsUnimplemented(made)) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NO_BRIDGES",
+                 "this kernel makes no bridges, which networks are made of",
+                 "modprobe bridge; or do without: --network none");
+  }
+  VX_RETURN_IF_ERROR(made);
   VX_RETURN_IF_ERROR(IgnoreRouters(config.name));
   return netlink.Do(LinkMessage(RTM_NEWLINK, 0, config.name, true), doing);
 }
