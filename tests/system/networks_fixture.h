@@ -40,11 +40,18 @@ inline std::string FromHostSoon(const std::string& address, int port) {
   return page;
 }
 
+// Every setting of the kernel's networks but those that vxd is there to make: forwarding,
+// and what goes with it.
+inline constexpr char kSettings[] =
+    "find /proc/sys/net -type f ! -name '*forward*' ! -name accept_ra ! -name '*secret' "
+    "! -name '*_count' ! -name flush | sort | xargs grep -s ''";
+
 // What the kernel says of things that are not ours.
 inline std::string HostState() {
   std::string state;
   for (const Words& command : {Words{"ip", "-4", "route"}, Words{"ip", "-6", "route"},
-                               Words{"nft", "list", "ruleset"}, Words{"ip", "-br", "link"}}) {
+                               Words{"nft", "list", "ruleset"}, Words{"ip", "-br", "link"},
+                               Words{"sh", "-c", kSettings}}) {
     absl::StrAppend(&state, RunProgram(command).out);
   }
   return state;
