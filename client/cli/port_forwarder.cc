@@ -30,6 +30,7 @@ namespace {
 constexpr int kMostPort = 65535;
 constexpr int kBacklog = 128;
 constexpr size_t kPiece = 128 << 10;
+constexpr absl::Duration kRestart = absl::Seconds(10);
 
 using Tunnel = client::Duplex<v1::ForwardPortRequest, v1::ForwardPortResponse>;
 
@@ -79,7 +80,10 @@ void Serve(client::Connection& connection, const std::string& name, int port, Un
   }
   shutdown(local.get(), eof ? SHUT_RD : SHUT_RDWR);
   sender.join();
-  if (absl::Status status = tunnel->Finish(); !status.ok() && !eof) Report(status);
+  const absl::Status status = tunnel->Finish();
+  if (!status.ok() && !eof) Report(status);
+  // The next connection finds a vxd that has been started again.
+  if (ErrorReason(status) == "CONNECTION_LOST") connection.Reconnect(kRestart).IgnoreError();
 }
 
 int PortOf(int fd) {

@@ -68,7 +68,7 @@ network::FirewallPort ToRules(const v1::NetworkAttachment& attachment) {
 
 void AddLimit(const v1::Resources& resources, const v1::NetworkAttachment& attachment,
               network::FirewallConfig& rules) {
-  if (!resources.has_network_receive_bytes() && !resources.has_network_send_bytes()) return;
+  if (resources.network_receive_bytes() <= 0 && resources.network_send_bytes() <= 0) return;
   rules.limits.push_back({attachment.host_link(), resources.network_receive_bytes(),
                           resources.network_send_bytes()});
 }
@@ -125,8 +125,8 @@ bool IsHostBridge(const v1::Network& network) { return !network.spec().host_brid
 
 // Beyond what is said of its links alone.
 bool NeedsRules(const v1::WorkloadSpec& spec) {
-  return spec.ports_size() > 0 || spec.resources().has_network_receive_bytes() ||
-         spec.resources().has_network_send_bytes();
+  return spec.ports_size() > 0 || spec.resources().network_receive_bytes() > 0 ||
+         spec.resources().network_send_bytes() > 0;
 }
 
 absl::Status Plug(const v1::Network& network, const v1::NetworkAttachment& attachment,

@@ -96,6 +96,13 @@ void CheckSubnet(const v1::NetworkSpec& spec, std::vector<FieldViolation>& out) 
                                                "10.20.0.0/24")});
     return;
   }
+  // RFC 6890: of this host, link-local, multicast and reserved.
+  for (const char* text : {"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/3"}) {
+    if (!network::Overlap(*network::ParsePrefix(text), *subnet)) continue;
+    out.push_back({"spec.subnet", absl::StrCat(spec.subnet(), " is no subnet for hosts: use one of "
+                                               "10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")});
+    return;
+  }
   if (spec.gateway().empty()) return;
   auto gateway = network::ParseAddress(spec.gateway());
   if (!gateway.ok() || !network::Contains(*subnet, *gateway)) {
@@ -171,6 +178,13 @@ absl::StatusOr<v1::Network> Networks::Complete(store::View& view,
   if (spec.mtu() == 0) spec.set_mtu(kUsualMtu);
   if (!spec.host_bridge().empty()) {
     VX_RETURN_IF_ERROR(network::CheckBridge(spec.host_bridge()));
+    VX_ASSIGN_OR_RETURN(std::vector<v1::Network> others, view.ListNetworks());
+    for (const v1::Network& other : others) {
+      if (other.status().bridge() != spec.host_bridge()) continue;
+      return Error(absl::StatusCode::kInvalidArgument, "BRIDGE_TAKEN",
+                   absl::StrCat(spec.host_bridge(), " is network ", other.name(), "'s bridge"),
+                   absl::StrCat("use that network: --network ", other.name()));
+    }
     network.mutable_status()->set_bridge(spec.host_bridge());
     return network;
   }

@@ -76,6 +76,14 @@ bool PortsMeet(const v1::PortMapping& a, const v1::PortMapping& b) {
 
 absl::Status Networks::CheckPorts(const v1::Workload& workload) const {
   if (workload.spec().ports_size() == 0) return absl::OkStatus();
+  const v1::WorkloadStatus& status = workload.status();
+  if (status.networks_size() > 0 && status.networks(0).addresses_size() == 0) {
+    return Error(absl::StatusCode::kFailedPrecondition, "NO_ADDRESS",
+                 absl::StrCat("ports can't be published of \"", workload.name(), "\": network ",
+                              status.networks(0).network(),
+                              " is a bridge of the host's, whose addresses are not vx's"),
+                 "reach it at its own address there, or put a network of vx's first");
+  }
   constexpr int kAll = 1 << 30;
   VX_ASSIGN_OR_RETURN(store::Page<v1::Workload> others,
                       store_.Read().ListWorkloads(0, kAll, [&](const v1::Workload& other) {

@@ -17,7 +17,8 @@ using Violations = std::vector<FieldViolation>;
 constexpr int kMostPort = 65535;
 constexpr int kMostNetworks = 16;
 constexpr int64_t kLeastRate = 1024;
-constexpr int64_t kMostRate = int64_t{1} << 40;
+// The kernel counts rate and burst in nanoseconds of 64 bits (nft_limit).
+constexpr int64_t kMostRate = int64_t{1} << 33;
 constexpr char kWithout[] = "goes with a network: give --network NAME";
 
 void CheckNames(const v1::Workload& workload, Violations& out) {
@@ -105,11 +106,13 @@ void CheckNetworking(const v1::Workload& workload, Violations& out) {
                                                 ? std::optional(limits.network_send_bytes())
                                                 : std::nullopt}};
   for (const auto& [field, rate] : rates) {
-    if (rate && (*rate < kLeastRate || *rate > kMostRate)) {
+    // 0 lifts it.
+    if (!rate || *rate == 0) continue;
+    if (*rate < kLeastRate || *rate > kMostRate) {
       out.push_back({field, absl::StrCat(*rate, " bytes a second is not between ", kLeastRate,
-                                         " and ", kMostRate)});
+                                         " and ", kMostRate, ", nor 0 for no limit")});
     }
-    if (rate && !HasNetworks(spec)) out.push_back({field, kWithout});
+    if (!HasNetworks(spec)) out.push_back({field, kWithout});
   }
   if (HasNetworks(spec)) return;
   if (spec.ports_size() > 0) out.push_back({"spec.ports", kWithout});

@@ -63,7 +63,9 @@ absl::Status CheckPlaces(const v1::WorkloadSpec& spec, const std::vector<v1::Net
     });
     if (fits) continue;
     return Error(absl::StatusCode::kInvalidArgument, "BAD_ADDRESS",
-                 absl::StrCat(text, " is of none of the workload's networks"),
+                 absl::StrCat(text, " is no address of ",
+                              networks.size() == 1 ? absl::StrCat("network ", networks[0].name())
+                                                   : "any of the workload's networks"),
                  "vxctl network inspect NETWORK shows its subnets");
   }
   return absl::OkStatus();
@@ -249,9 +251,15 @@ absl::Status Networks::Join(store::Transaction& tx, const v1::Workload& workload
   return absl::OkStatus();
 }
 
-absl::Status Networks::JoinOne(store::Transaction& tx, const v1::Workload& workload) {
+absl::Status Networks::JoinOne(store::Transaction& tx, const v1::Workload& workload,
+                               const std::string& address) {
   const v1::WorkloadSpec& spec = workload.spec();
   VX_ASSIGN_OR_RETURN(v1::Network network, FindOrMake(tx, spec.networks(spec.networks_size() - 1)));
+  if (!address.empty()) {
+    v1::WorkloadSpec wanted;
+    wanted.add_addresses(address);
+    VX_RETURN_IF_ERROR(CheckPlaces(wanted, {network}));
+  }
   VX_ASSIGN_OR_RETURN(store::Member member,
                       Choose(tx, network, workload, spec.networks_size() == 1));
   return tx.PutMember(member);

@@ -74,8 +74,10 @@ class Networks {
   // ALREADY_EXISTS (ADDRESS_TAKEN), RESOURCE_EXHAUSTED (NO_ADDRESS). The default network is
   // made here when it is the first time that it is needed.
   absl::Status Join(store::Transaction& tx, const v1::Workload& workload);
-  // The same for one more network, the last in `workload`'s spec.
-  absl::Status JoinOne(store::Transaction& tx, const v1::Workload& workload);
+  // The same for one more network, the last in `workload`'s spec, where it is to have
+  // `address` if that is not empty.
+  absl::Status JoinOne(store::Transaction& tx, const v1::Workload& workload,
+                       const std::string& address);
   // What it has on a network; NOT_FOUND (NETWORK_NOT_FOUND).
   absl::StatusOr<store::Member> MemberOf(const v1::Workload& workload,
                                          const std::string& network) const;
@@ -93,7 +95,8 @@ class Networks {
   absl::StatusOr<v1::NetworkAttachment> AttachmentTo(const v1::Workload& workload,
                                                      const std::string& network) const;
   // FAILED_PRECONDITION (PORT_TAKEN) names who has a port that it is to publish: another
-  // workload that runs, or a program of the host's.
+  // workload that runs, or a program of the host's. (NO_ADDRESS) where it has no address that
+  // is vx's to publish. `status.networks` is as AttachmentsOf gave it.
   absl::Status CheckPorts(const v1::Workload& workload) const;
   // Plugs a run in: `workload.status.networks` as AttachmentsOf gave it. Once it is recorded
   // as active. Undoes itself when it fails.

@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <memory>
 #include <optional>
-#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -80,14 +79,17 @@ void Changed(v1::Workload& workload) {
   *workload.mutable_update_time() = ToProto(absl::Now());
 }
 
-// The ports that `before` did not publish.
+// With those of its ports alone that are none of the host's that it had before: whoever has
+// those is its own proxy.
 v1::Workload WithNewPorts(const v1::Workload& workload, const v1::Workload& before) {
-  std::set<std::string> old;
-  for (const v1::PortMapping& port : before.spec().ports()) old.insert(port.SerializeAsString());
   v1::Workload fresh = workload;
   fresh.mutable_spec()->clear_ports();
+  const auto& old = before.spec().ports();
   for (const v1::PortMapping& port : workload.spec().ports()) {
-    if (old.count(port.SerializeAsString()) == 0) *fresh.mutable_spec()->add_ports() = port;
+    const bool had = std::any_of(old.begin(), old.end(), [&](const v1::PortMapping& one) {
+      return PortsMeet(one, port);
+    });
+    if (!had) *fresh.mutable_spec()->add_ports() = port;
   }
   return fresh;
 }
@@ -105,6 +107,20 @@ void ListAddresses(v1::WorkloadStatus* status) {
 template <typename Repeated, typename Matches>
 void EraseIf(Repeated* all, Matches matches) {
   all->erase(std::remove_if(all->begin(), all->end(), matches), all->end());
+}
+
+// FAILED_PRECONDITION (LAST_NETWORK) when it has what goes with a network only.
+absl::Status CheckNeedsNone(const v1::Workload& workload) {
+  const v1::WorkloadSpec& spec = workload.spec();
+  const bool limited = spec.resources().network_receive_bytes() > 0 ||
+                       spec.resources().network_send_bytes() > 0;
+  if (spec.ports_size() == 0 && !limited) return absl::OkStatus();
+  return Error(absl::StatusCode::kFailedPrecondition, "LAST_NETWORK",
+               absl::StrCat("it is the last network of \"", workload.name(), "\", which ",
+                            limited ? "has limits on what it sends and receives"
+                                    : "publishes ports"),
+               absl::StrCat("vxctl update ", workload.name(),
+                            limited ? " --network-in 0 --network-out 0" : " -p none"));
 }
 
 bool IsOn(const v1::WorkloadSpec& spec, const std::string& network) {
@@ -214,8 +230,9 @@ absl::Status Workloads::DoConnect(OperationRun& run, const std::string& uid,
   if (!violations.empty()) return InvalidFields(std::move(violations));
   VX_RETURN_IF_ERROR(run.Phase("connect"));
   Changed(workload);
-  VX_RETURN_IF_ERROR(
-      Record(workload, [&](store::Transaction& tx) { return networks_.JoinOne(tx, workload); }));
+  VX_RETURN_IF_ERROR(Record(workload, [&](store::Transaction& tx) {
+    return networks_.JoinOne(tx, workload, address);
+  }));
   if (!IsActive(workload)) return absl::OkStatus();
   absl::Status plugged = PlugIn(*driver, workload, network);
   if (plugged.ok()) return plugged;
@@ -251,7 +268,11 @@ absl::Status Workloads::ForgetNetwork(const std::string& network, v1::Workload& 
   VX_ASSIGN_OR_RETURN(store::Member member, networks_.MemberOf(workload, network));
   v1::WorkloadSpec* spec = workload.mutable_spec();
   EraseIf(spec->mutable_networks(), [&](const std::string& one) { return one == network; });
-  if (spec->networks_size() == 0) spec->add_networks(kNoNetwork);
+  if (spec->networks_size() == 0) {
+    spec->add_networks(kNoNetwork);
+    spec->clear_addresses();
+    VX_RETURN_IF_ERROR(CheckNeedsNone(workload));
+  }
   EraseIf(spec->mutable_addresses(), [&](const std::string& address) {
     return address == member.v4 || address == member.v6;
   });

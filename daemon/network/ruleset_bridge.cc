@@ -65,7 +65,7 @@ std::string NotThroughTheHost(const FirewallConfig& config, bool v6) {
 
 // Rules that drop what is more than a port may have.
 std::string Limits(const FirewallConfig& config, bool received) {
-  constexpr int64_t kLeastBurst = 256 << 10;
+  constexpr int64_t kLeastBurst = 256 << 10, kMostBurst = 1 << 30;
   std::string rules;
   for (const FirewallLimit& limit : config.limits) {
     const int64_t rate = received ? limit.receive_bytes : limit.send_bytes;
@@ -73,7 +73,7 @@ std::string Limits(const FirewallConfig& config, bool received) {
     // A frame may be one of 64 KiB that is cut up later.
     absl::StrAppend(&rules, "    ", received ? "oifname " : "iifname ", Quoted(limit.link),
                     " limit rate over ", rate, " bytes/second burst ",
-                    std::max(kLeastBurst, rate / 10), " bytes drop\n");
+                    std::clamp(rate / 10, kLeastBurst, kMostBurst), " bytes drop\n");
   }
   return rules;
 }

@@ -2,6 +2,7 @@
 // its kernel notices and its agent configures.
 #include <cerrno>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "daemon/base/error.h"
@@ -51,7 +52,11 @@ absl::StatusOr<driver::Endpoint> LibvirtDriver::Plug(const std::string& uid,
                                   attachment.network(), " when it booted"));
   }
   VX_ASSIGN_OR_RETURN(Domain domain, FindDomain(*machine));
-  VX_RETURN_IF_ERROR(domain.Attach(NicXml(CardOf(attachment))));
+  const absl::Status attached = domain.Attach(NicXml(CardOf(attachment)));
+  if (absl::StrContains(attached.message(), "available PCI slots")) {
+    return StopFirst(absl::StrCat("workload ", uid, " has no room for another card while it runs"));
+  }
+  VX_RETURN_IF_ERROR(attached);
   driver::Endpoint endpoint;
   endpoint.tap = attachment.host_link();
   return endpoint;

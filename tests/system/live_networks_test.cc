@@ -29,6 +29,10 @@ TEST_P(LiveNetworksTest, AWorkloadIsPutOnANetworkAndTakenOffIt) {
   Serve("far", {"--network", "lab"});
   RunDetached("client", "echo ready; sleep 600", {"--network", "default"});
   EXPECT_EQ(Get("client", AddressOf("far")), "");
+  EXPECT_THAT(Vxctl({"network", "connect", "lab", "client", "--ip", "10.50.0.9"}),
+              FailsSaying(1, {"10.50.0.9", "lab", "BAD_ADDRESS"}));
+  EXPECT_THAT(Vxctl({"network", "connect", "lab", "client", "--ip", AddressOf("client")}),
+              FailsSaying(1, {"BAD_ADDRESS"}));
   ASSERT_THAT(Vxctl({"network", "connect", "lab", "client", "--ip", "10.20.0.77"}), Succeeds());
   EXPECT_EQ(AddressOf("client", 2), "10.20.0.77");
   EXPECT_EQ(Get("client", AddressOf("far")), "far");
@@ -83,6 +87,10 @@ TEST_P(LiveNetworksTest, PortsArePublishedInBothFamiliesAndChangeLive) {
   EXPECT_EQ(FromHost("127.0.0.1", 8081), "web");
   EXPECT_EQ(FromHost("::1", 8081), "web");
   EXPECT_EQ(FromHost("::1", 8080), "web");
+  ASSERT_THAT(Vxctl({"update", "web", "-p", "8081:81"}), Succeeds()) << "its own proxy is no taker";
+  EXPECT_EQ(FromHost("127.0.0.1", 8081), "");
+  EXPECT_THAT(Vxctl({"network", "disconnect", "default", "web"}),
+              FailsSaying(1, {"publishes ports", "-p none", "LAST_NETWORK"}));
   ASSERT_THAT(Vxctl({"update", "web", "-p", "[::1]:8082:80"}), Succeeds());
   EXPECT_EQ(FromHost("127.0.0.1", 8080), "");
   EXPECT_EQ(FromHost("::1", 8081), "");
@@ -118,6 +126,13 @@ TEST_P(LiveNetworksTest, WhatIsOverTheLimitIsDropped) {
   EXPECT_LT(received, 20);
   EXPECT_GT(received, 0);
   EXPECT_THAT(Vxctl({"update", "slow", "--network-in", "1"}), FailsSaying(1, {"--network-in"}));
+  ASSERT_THAT(Vxctl({"update", "slow", "--network-out", "8G"}), Succeeds());
+  EXPECT_THAT(Vxctl({"update", "slow", "--network-out", "9G"}), FailsSaying(1, {"--network-out"}));
+  EXPECT_THAT(Vxctl({"network", "disconnect", "default", "slow"}),
+              FailsSaying(1, {"limits", "--network-in 0"}));
+  ASSERT_THAT(Vxctl({"update", "slow", "--network-out", "0", "--network-in", "0"}), Succeeds());
+  EXPECT_EQ(Inside("slow", ping), "20");
+  ASSERT_THAT(Vxctl({"network", "disconnect", "default", "slow"}), Succeeds());
 }
 
 TEST_P(LiveNetworksTest, AnEndedNameServerComesBackAndTrafficGoesOn) {
@@ -225,6 +240,9 @@ TEST_P(LiveNetworksTest, ABridgeOfTheHostsIsUsedAsItIs) {
   EXPECT_THAT(Vxctl({"network", "create", "mix", "--host-bridge", "br-own", "--internal"}),
               FailsSaying(1, {"--internal"}));
   ASSERT_THAT(Vxctl({"network", "create", "own", "--host-bridge", "br-own"}), Succeeds());
+  EXPECT_THAT(Vxctl({"run", "-d", kind_flag(), "--rm", "--network", "own", "-p", "8999:80", "busybox",
+                     "--", "true"}),
+              FailsSaying(1, {"own", "NO_ADDRESS"}));
   Words flags = {"--network", "own"};
   if (!vm()) flags.insert(flags.end(), {"--cap-add", "NET_ADMIN"});
   RunDetached("guest", "echo ready; sleep 600", flags);
