@@ -107,11 +107,13 @@ TEST_F(ConsoleTest, TheSecondWhoTypesOnlyWatchesAndIsToldSo) {
 
 TEST_F(ConsoleTest, CtrlBracketLeavesATerminal) {
   RunShellOnConsole("db");
-  // Who types waits for the answer on the screen; ctrl-] then leaves.
+  // Who types waits until the terminal is the console's, which drops what was typed before,
+  // and then for the answer; ctrl-] leaves.
   const std::string screen = vx().dir() + "/screen";
   const std::string keys =
-      absl::StrCat("printf 'echo $((5*5)) is the answer\\r'; for i in $(seq 100); do grep -q '25 is' ",
-                   screen, " && break; sleep 0.2; done; printf '\\035'");
+      absl::StrCat("await() { for i in $(seq 100); do grep -q \"$1\" ", screen,
+                   " && break; sleep 0.2; done; }; await 'ctrl-] leaves'; "
+                   "printf 'echo $((5*5)) is the answer\\r'; await '25 is'; printf '\\035'");
   Result result = RunProgram({"sh", "-c",
                               absl::StrCat("{ ", keys, "; } | script -qefc \"", Program("vxctl"),
                                            " console db\" ", screen)},

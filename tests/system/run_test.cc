@@ -84,7 +84,11 @@ TEST_P(RunTest, HasLoopbackOnly) {
 TEST_P(RunTest, CommandNotFoundEndsWith127) {
   Result result = Vxctl({"run", "--rm", kind_flag(), "busybox", "--", "no-such-command"});
   EXPECT_THAT(result, FailsSaying(127, {"no-such-command"}));
-  EXPECT_EQ(Vxctl({"ls", "-a", "-q"}).out, "") << "--rm holds for a failed start too";
+  // It goes when vxd has seen that its follower has all of the output.
+  std::string left;
+  for (int i = 0; i < 200 && !(left = Vxctl({"ls", "-a", "-q"}).out).empty(); ++i) {
+  }
+  EXPECT_EQ(left, "") << "--rm holds for a failed start too";
 }
 
 TEST_P(RunTest, CommandNotExecutableEndsWith126) {
