@@ -276,7 +276,9 @@ absl::Status Networks::AttachOne(const v1::Workload& workload,
 
 absl::Status Networks::ApplyRules(const std::string& without) {
   VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules(without));
-  return firewall_.Apply(rules);
+  // Bridges of the host's alone need nothing of ours, but for limits.
+  const bool needed = !rules.networks.empty() || !rules.limits.empty();
+  return needed ? firewall_.Apply(rules) : firewall_.Remove();
 }
 
 absl::Status Networks::Forget(const v1::Workload& workload,
