@@ -187,15 +187,12 @@ absl::Status Workloads::MakeRun(driver::Driver& driver, const v1::Workload& work
 absl::Status Workloads::SetNetworks(v1::Workload& workload) {
   v1::WorkloadStatus* status = workload.mutable_status();
   status->clear_networks();
-  status->clear_addresses();
   VX_ASSIGN_OR_RETURN(std::vector<v1::NetworkAttachment> attachments,
                       networks_.AttachmentsOf(workload));
   for (v1::NetworkAttachment& attachment : attachments) {
-    for (const std::string& address : attachment.addresses()) {
-      status->add_addresses(address.substr(0, address.find('/')));
-    }
     *status->add_networks() = std::move(attachment);
   }
+  ListAddresses(status);
   return absl::OkStatus();
 }
 

@@ -170,8 +170,7 @@ absl::Status Networks::Bring(const v1::Network& network) {
   bridge.addresses = GatewaysOf(network);
   bridge.mtu = network.spec().mtu();
   VX_RETURN_IF_ERROR(network::EnsureBridge(bridge));
-  VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules());
-  VX_RETURN_IF_ERROR(firewall_.Apply(rules));
+  VX_RETURN_IF_ERROR(ApplyRules());
   VX_RETURN_IF_ERROR(network::AllowLoopbackPublishing(bridge.name));
   const bool v6 = std::any_of(bridge.addresses.begin(), bridge.addresses.end(),
                               [](const Prefix& one) { return one.address.v6; });
@@ -190,8 +189,7 @@ absl::Status Networks::TakeDown(const v1::Network& network) {
   down.Update(server_groups_.Remove(network.uid()));
   servers_.erase(network.uid());
   down.Update(network::RemoveLink(network.status().bridge()));
-  VX_ASSIGN_OR_RETURN(network::FirewallConfig rules, Rules());
-  down.Update(rules.networks.empty() ? firewall_.Remove() : firewall_.Apply(rules));
+  down.Update(ApplyRules());
   return down;
 }
 

@@ -94,16 +94,6 @@ v1::Workload WithNewPorts(const v1::Workload& workload, const v1::Workload& befo
   return fresh;
 }
 
-// Its addresses, as `status.networks` has them.
-void ListAddresses(v1::WorkloadStatus* status) {
-  status->clear_addresses();
-  for (const v1::NetworkAttachment& attachment : status->networks()) {
-    for (const std::string& address : attachment.addresses()) {
-      status->add_addresses(address.substr(0, address.find('/')));
-    }
-  }
-}
-
 template <typename Repeated, typename Matches>
 void EraseIf(Repeated* all, Matches matches) {
   all->erase(std::remove_if(all->begin(), all->end(), matches), all->end());
@@ -129,6 +119,15 @@ bool IsOn(const v1::WorkloadSpec& spec, const std::string& network) {
 }
 
 }  // namespace
+
+void ListAddresses(v1::WorkloadStatus* status) {
+  status->clear_addresses();
+  for (const v1::NetworkAttachment& attachment : status->networks()) {
+    for (const std::string& address : attachment.addresses()) {
+      status->add_addresses(address.substr(0, address.find('/')));
+    }
+  }
+}
 
 absl::Status Workloads::DoUpdate(OperationRun& run, const std::string& uid,
                                  const v1::Workload& wanted,

@@ -31,6 +31,9 @@ namespace vx::core {
 
 absl::Status NameTakenError(const std::string& name);
 
+// Its addresses, as `status.networks` has them.
+void ListAddresses(v1::WorkloadStatus* status);
+
 // What Create promises: the operation, and the workload as recorded (empty when
 // an earlier, replayed request's workload is gone again).
 struct Created {

@@ -181,6 +181,7 @@ TEST_F(BlockVolumeTest, ADiskKeepsWhatOneVmAtATimeWrites) {
                 Succeeds());
     EXPECT_TRUE(vx().WaitForLog("user", "full")) << vx().Logs("user");
     EXPECT_THAT(vx().Logs("user"), HasSubstr("kept\n9\n"));
+    EXPECT_THAT(vx().Logs("user"), HasSubstr("No space left"));
     EXPECT_THAT(Vxctl({"run", "--rm", "--kind=vm", "-v", "disk:/data", "busybox", "--", "true"}),
                 FailsSaying(1, {"DISK_IN_USE", "user"}));
     EXPECT_THAT(Vxctl({"run", "--rm", "--kind=container", "-v", "disk:/data", "busybox"}),
